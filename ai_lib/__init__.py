@@ -1,0 +1,198 @@
+"""
+One typed interface to every large language model provider, blocking. ``ai_lib_async`` is its twin.
+"""
+
+from __future__ import annotations
+
+import logging as _logging
+
+from ai_lib._client import (
+    AiClient,
+    quick_chat_text,
+)
+from ai_lib._core.batch import (
+    BatchItem,
+)
+from ai_lib._core.call import (
+    CancelHandle,
+)
+from ai_lib._core.catalog import (
+    Provider,
+)
+from ai_lib._core.chat import (
+    ChatCompletionChunk,
+    ChatCompletionRequest,
+    ChatCompletionResponse,
+    Choice,
+    ChunkChoice,
+    Citation,
+    Delta,
+    FinishReason,
+    ToolCallDelta,
+    Usage,
+    UsageStatus,
+)
+from ai_lib._core.dialects import (
+    ChunkParser,
+    Dialect,
+    Follow,
+)
+from ai_lib._core.errors import (
+    AiLibError,
+    ApiError,
+    AuthenticationError,
+    CircuitOpenError,
+    ClientClosedError,
+    ConfigurationError,
+    ContentFilteredError,
+    ContextLengthExceededError,
+    IncompleteStreamError,
+    InvalidRequestError,
+    InvalidResponseError,
+    LocalModelError,
+    MissingApiKeyError,
+    ModelNotFoundError,
+    NetworkError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    QuotaExhaustedError,
+    RateLimitError,
+    RateLimitedLocallyError,
+    RequestTimeoutError,
+    ResponseTooLargeError,
+    ServerError,
+    StreamCancelledError,
+    UnsupportedFeatureError,
+)
+from ai_lib._core.http import (
+    HttpRequest,
+    HttpResponse,
+    SizeLimits,
+)
+from ai_lib._core.ledger import (
+    Attempt,
+    RateLimits,
+)
+from ai_lib._core.messages import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    Role,
+    TextPart,
+)
+from ai_lib._core.providers import (
+    ModelInfo,
+    ProviderSpec,
+    Quirks,
+    ResolvedTarget,
+)
+from ai_lib._core.registry import (
+    register_dialect,
+    register_provider,
+)
+from ai_lib._core.retry import (
+    RetryPolicy,
+)
+from ai_lib._core.serialization import (
+    from_dict,
+    to_dict,
+)
+from ai_lib._core.timeouts import (
+    Timeout,
+)
+from ai_lib._core.tools import (
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
+from ai_lib._stream import (
+    ChatCompletionStream,
+)
+
+__all__ = [
+    "AiClient",
+    "AiLibError",
+    "ApiError",
+    "Attempt",
+    "AudioPart",
+    "AuthenticationError",
+    "BatchItem",
+    "CancelHandle",
+    "ChatCompletionChunk",
+    "ChatCompletionRequest",
+    "ChatCompletionResponse",
+    "ChatCompletionStream",
+    "Choice",
+    "ChunkChoice",
+    "ChunkParser",
+    "CircuitOpenError",
+    "Citation",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ContentFilteredError",
+    "ContextLengthExceededError",
+    "Delta",
+    "Dialect",
+    "FilePart",
+    "FinishReason",
+    "Follow",
+    "HttpRequest",
+    "HttpResponse",
+    "ImagePart",
+    "IncompleteStreamError",
+    "InvalidRequestError",
+    "InvalidResponseError",
+    "LocalModelError",
+    "Message",
+    "MissingApiKeyError",
+    "ModelInfo",
+    "ModelNotFoundError",
+    "NetworkError",
+    "NotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "Provider",
+    "ProviderSpec",
+    "Quirks",
+    "QuotaExhaustedError",
+    "RateLimitError",
+    "RateLimitedLocallyError",
+    "RateLimits",
+    "RequestTimeoutError",
+    "ResolvedTarget",
+    "ResponseTooLargeError",
+    "RetryPolicy",
+    "Role",
+    "ServerError",
+    "SizeLimits",
+    "StreamCancelledError",
+    "TextPart",
+    "Timeout",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "UnsupportedFeatureError",
+    "Usage",
+    "UsageStatus",
+    "from_dict",
+    "quick_chat_text",
+    "register_dialect",
+    "register_provider",
+    "to_dict",
+]
+
+_logging.getLogger("ai_lib").addHandler(_logging.NullHandler())
+
+
+# Tracebacks show no underscore. Not data classes: their annotations are resolved in the
+# module that they name.
+for _name in __all__:
+    _one = globals()[_name]
+    if _one in (AiClient, ChatCompletionStream) or (
+        isinstance(_one, type) and issubclass(_one, BaseException)
+    ):
+        _one.__module__ = __name__
+del _name, _one

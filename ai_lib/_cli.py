@@ -1,0 +1,231 @@
+"""
+The command line, ``ai-lib``: what a shell can ask, in terms of the public names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable, Sequence
+
+    from ai_lib import AiClient, ChatCompletionRequest
+
+#: Exit codes, as ``--help`` tells them; the shell's own for Ctrl-C and a closed pipe.
+_FAILED, _USAGE, _NOT_SET_UP, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 3, 130, 141
+
+_EXAMPLES = """\
+examples:
+  ai-lib chat "Name three primes."
+  ai-lib chat -p groq "Name three primes."
+  ai-lib chat -m groq/openai/gpt-oss-20b "Name three primes."
+  ai-lib chat "Summarise this." < report.txt
+  ai-lib chat -p local -m some-model.gguf "Say hello."
+  ai-lib chat --json "Name three primes." | jq .usage
+
+Without --provider the first provider answers whose key is in the environment, such as
+OPENAI_API_KEY; without any key the local model does (pip install 'ai-lib[local]').
+"""
+
+_EXIT_CODES = """\
+exit codes:
+  0    answered
+  1    the call failed
+  2    the command line cannot be right
+  3    not set up: no key, no such provider, no local model
+  130  interrupted (Ctrl-C)
+  141  who read the answer has left
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run one command.
+
+    Args:
+        argv: The arguments; by default the process's own.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: By argparse, after help or a mistake in the arguments.
+    """
+    try:
+        _forgive_encoding()
+        options = _parser().parse_args(argv)
+        return _reported(options)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered would raise again when the interpreter flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+
+
+def _reported(options: Namespace) -> int:
+    from ai_lib import AiLibError, ConfigurationError, LocalModelError
+
+    try:
+        _chat(options)
+    except (ConfigurationError, LocalModelError) as error:
+        _note(f"error: {error}")
+        return _NOT_SET_UP
+    except AiLibError as error:
+        _note(f"error: {error}")
+        return _FAILED
+    return 0
+
+
+def _forgive_encoding() -> None:
+    # A terminal that cannot show a character gets a question mark, not a traceback.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _note(text: str) -> None:
+    print("ai-lib:", " ".join(text.split()), file=sys.stderr)
+
+
+def _parser() -> ArgumentParser:
+    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
+    from ai_lib import __version__
+
+    layout = RawDescriptionHelpFormatter
+    parser = ArgumentParser(
+        prog="ai-lib",
+        description="Ask large language models from the command line.",
+        epilog=f"{_EXAMPLES}\n{_EXIT_CODES}",
+        formatter_class=layout,
+    )
+    parser.add_argument("--version", action="version", version=f"ai-lib {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    chat = commands.add_parser(
+        "chat",
+        help="ask one thing, and print the answer",
+        description="Ask one thing, and print the answer as it comes.",
+        epilog=f"{_EXAMPLES}\n{_EXIT_CODES}",
+        formatter_class=layout,
+    )
+    chat.set_defaults(fail=chat.error)
+    _add_chat_arguments(chat)
+    return parser
+
+
+def _add_chat_arguments(chat: ArgumentParser) -> None:
+    add = chat.add_argument
+    add(
+        "prompt",
+        nargs="*",
+        metavar="PROMPT",
+        help="what to ask; what is piped in follows it after a blank line",
+    )
+    add("-p", "--provider", metavar="ID", help="who is asked, such as openai or local")
+    add(
+        "-m",
+        "--model",
+        metavar="NAME",
+        help="the provider's name of the model, or PROVIDER/NAME, or a GGUF file",
+    )
+    add("-s", "--system", metavar="TEXT", help="how to answer")
+    add("--max-tokens", type=int, metavar="N", help="the answer's length at most")
+    add("--temperature", type=float, metavar="T", help="randomness; 0: none")
+    add("--no-stream", action="store_true", help="print the answer when it is whole")
+    add(
+        "--json",
+        action="store_true",
+        help="print the whole response as one JSON object (implies --no-stream)",
+    )
+
+
+def _chat(options: Namespace) -> None:
+    request = _request(options)
+    with _client(options) as client:
+        if options.json:
+            _print_json(client, request)
+        elif options.no_stream:
+            response = client.chat_completion(request)
+            _print_text([response.text])
+            _print_warnings(response.warnings)
+        else:
+            with client.chat_completion_stream(request) as stream:
+                _print_text(stream.text_stream)
+            _print_warnings(stream.response.warnings)
+
+
+def _request(options: Namespace) -> ChatCompletionRequest:
+    from ai_lib import ChatCompletionRequest, Message
+
+    messages = [Message.system(options.system)] if options.system else []
+    messages.append(Message.user(_prompt(options)))
+    return ChatCompletionRequest(
+        "",  # the client's
+        messages,
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+    )
+
+
+def _prompt(options: Namespace) -> str:
+    parts = [" ".join(options.prompt), _piped()]
+    prompt = "\n\n".join(part for part in parts if part.strip())
+    if not prompt:
+        options.fail("nothing to ask: give a PROMPT, or pipe one in")
+    # An argument that is not text in the locale's encoding comes with stray surrogates.
+    return prompt.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _piped() -> str:
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read().decode(sys.stdin.encoding, "replace").strip()
+
+
+def _client(options: Namespace) -> AiClient:
+    from ai_lib import AiClient
+    from ai_lib._core.registry import first_configured, split_model_string
+
+    model = options.model
+    if options.provider:
+        return AiClient(options.provider, model=model)
+    if model and model.lower().endswith(".gguf"):
+        return AiClient("local", model=model)
+    if model and split_model_string(model):
+        return AiClient(model)
+    spec = first_configured()
+    client = AiClient(spec.id if spec else "local", model=model)
+    who = client.provider if spec else "no key is set; using the local model"
+    named = client.default_chat_model()
+    _note(who if named == "auto" else f"{who}, {named}")
+    return client
+
+
+def _print_json(client: AiClient, request: ChatCompletionRequest) -> None:
+    import json
+
+    from ai_lib import to_dict
+
+    print(json.dumps(to_dict(client.chat_completion(request))), flush=True)
+
+
+def _print_text(pieces: Iterable[str]) -> None:
+    last = ""
+    try:
+        for piece in pieces:
+            last = piece or last
+            print(piece, end="", flush=True)
+    finally:
+        # Also after an error or Ctrl-C, so that what follows has a line of its own.
+        if last and not last.endswith("\n"):
+            print(flush=True)
+
+
+def _print_warnings(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        _note(f"warning: {warning}")

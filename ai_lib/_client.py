@@ -1,0 +1,396 @@
+"""
+The blocking client.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from ai_lib._batch import BatchRun
+from ai_lib._core.batch import BatchItem
+from ai_lib._core.batch.plan import Plan, plan
+from ai_lib._core.call import Call, CancelHandle
+from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
+from ai_lib._core.client import NETWORK_KEYWORDS, ClientCore, Settings
+from ai_lib._core.dialects import OnUnsupported
+from ai_lib._core.errors import ClientClosedError
+from ai_lib._core.flow import Close, Effect, Flow, Read, Run, Send, Sleep
+from ai_lib._core.http import HttpRequest, SizeLimits
+from ai_lib._core.messages import Message
+from ai_lib._core.providers import ModelInfo
+from ai_lib._core.retry import RetryPolicy
+from ai_lib._core.secrets import Secret
+from ai_lib._core.timeouts import Timeout
+from ai_lib._host import serve
+from ai_lib._stream import ChatCompletionStream
+from ai_lib._wait import aside, pause
+
+if TYPE_CHECKING:
+    import requests
+
+    from ai_lib._transport import RequestsTransport
+
+T = TypeVar("T")
+
+
+class AiClient:
+    """
+    Talks to one provider.
+
+    Thread-safe: one client serves any number of threads. It may be used after a fork, in parent
+    and child. Nothing is opened before the first call.
+
+    Args:
+        provider: Its id or an alias (``"groq"``, ``Provider.GROQ``), or a model string that names both
+            (``"groq/openai/gpt-oss-20b"``, ``"groq:openai/gpt-oss-20b"``).
+
+        api_key: The key, or a callable without arguments that is asked at each attempt; by default
+            from the provider's environment variable.
+
+        base_url: Another address of the same API; by default from the environment, else the provider's.
+
+        model: The default model of this client, for requests whose model is empty or ``"auto"``.
+
+        dialect: Another wire format that the provider speaks.
+
+        provider_options: What the provider's record asks for (``resource``, ``account_id``,
+            ``api_version`` …); by default from the environment.
+
+        timeout: Seconds, or a ``Timeout``; by default ``AI_TIMEOUT_SECS``, else ``Timeout()``.
+
+        max_retries: How often to try again; short for ``RetryPolicy(attempts=max_retries + 1)``.
+
+        retry: When to try again.
+
+        on_unsupported: What to do with a parameter that the provider does not take: ``"warn"`` leaves it out
+            and says so in ``response.warnings``, ``"error"`` raises ``UnsupportedFeatureError``,
+            ``"drop"`` leaves it out.
+
+        proxy: URL of a proxy; by default ``AI_PROXY_URL``, else the usual variables.
+
+        disable_proxy: Use none, whatever the environment says.
+
+        ca_bundle: A file or directory of certificates to trust in place of the usual ones.
+
+        default_headers: Sent with every request.
+
+        size_limits: How much to take from a server.
+
+        transport: Sends in place of the built-in one, and stays the caller's to close.
+
+        session: A ``requests.Session`` to send with, as it is; it stays the caller's to close.
+
+    Raises:
+        ConfigurationError: Something cannot be right, or is missing and not found in the environment.
+
+        MissingApiKeyError: The key is.
+
+        ValueError: Both *max_retries* and *retry*.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        *,
+        api_key: str | Secret | Callable[[], str] | None = None,
+        base_url: str | None = None,
+        model: str | None = None,
+        dialect: str | None = None,
+        provider_options: Mapping[str, str] | None = None,
+        timeout: float | Timeout | None = None,
+        max_retries: int | None = None,
+        retry: RetryPolicy | None = None,
+        on_unsupported: OnUnsupported = "warn",
+        proxy: str | None = None,
+        disable_proxy: bool = False,
+        ca_bundle: str | None = None,
+        default_headers: Mapping[str, str] | None = None,
+        size_limits: SizeLimits | None = None,
+        transport: RequestsTransport | None = None,
+        session: requests.Session | None = None,
+    ) -> None:
+        self._settings = Settings(
+            provider=provider,
+            api_key=api_key,
+            base_url=base_url,
+            model=model,
+            dialect=dialect,
+            provider_options=provider_options,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry=retry,
+            on_unsupported=on_unsupported,
+            proxy=proxy,
+            disable_proxy=disable_proxy,
+            ca_bundle=ca_bundle,
+            default_headers=default_headers,
+            size_limits=size_limits,
+        )
+        self._core = ClientCore.configured(self._settings, serve=serve)
+        self._session = session
+        self._transport = transport
+        self._owns_transport = transport is None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<AiClient {self.provider} model={self.default_chat_model()!r}>"
+
+    @property
+    def provider(self) -> str:
+        """
+        The provider's id.
+        """
+        return self._core.route.target.provider
+
+    def with_options(self, **changes: Any) -> Self:
+        """
+        Make a client with other settings that shares this one's connections, where proxies and
+        certificates stay the same. Each is closed for itself.
+
+        Args:
+            changes: Keywords of the constructor, and *provider*.
+        """
+        keywords = {"session": self._session, **self._settings.keywords(), **changes}
+        client = type(self)(keywords.pop("provider"), **keywords)
+        if not changes.keys() & {*NETWORK_KEYWORDS, "session", "transport"}:
+            client._transport = self._shared()
+            client._owns_transport = self._owns_transport
+        return client
+
+    def default_chat_model(self) -> str:
+        """
+        The model that ``"auto"`` or an empty one means; ``"auto"`` itself where the server must be asked.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        return self._core.default_chat_model()
+
+    def prepare(
+        self, request: ChatCompletionRequest, *, stream: bool = False
+    ) -> HttpRequest:
+        """
+        Build the exact request that would be sent, and send nothing.
+
+        Its repr hides the key; ``.warnings`` says what was left out or changed; ``.to_curl()`` writes a command
+        with the key's variable in the key's place.
+
+        Raises:
+            UnsupportedFeatureError: The provider cannot take the request.
+        """
+        return self._core.prepare(request, stream=stream)
+
+    def chat_completion(self, request: ChatCompletionRequest) -> ChatCompletionResponse:
+        """
+        Ask, and wait for the whole answer.
+
+        Raises:
+            AiLibError: What went wrong, by its class.
+        """
+        call = self._begin()
+        return self._run(self._core.chat_completion(request, call), call)
+
+    def chat_completion_stream(
+        self, request: ChatCompletionRequest
+    ) -> ChatCompletionStream:
+        """
+        Ask, and get the answer piece by piece.
+
+        The stream is open when this returns: its first chunk is there. Until then a failure is
+        retried like any other; after it nothing is.
+
+        Raises:
+            AiLibError: What went wrong before the first chunk.
+        """
+        stream, _ = self.chat_completion_stream_with_cancel(request)
+        stream._open()
+        return stream
+
+    def chat_completion_stream_with_cancel(
+        self, request: ChatCompletionRequest
+    ) -> tuple[ChatCompletionStream, CancelHandle]:
+        """
+        Prepare a stream and a handle that stops it in every phase. Nothing is sent before the
+        stream's first step.
+        """
+        call = self._begin()
+        flow = self._core.chat_completion_stream(request, call)
+        stream = ChatCompletionStream(
+            lambda: self._run(flow, call),
+            call,
+            provider=self.provider,
+            model=request.model,
+        )
+        return stream, CancelHandle(call)
+
+    def chat_completion_batch(
+        self,
+        requests: Iterable[ChatCompletionRequest],
+        *,
+        max_concurrency: int | None = None,
+    ) -> list[BatchItem]:
+        """
+        Ask many things at once, and get the items in the order of the requests.
+
+        One that fails touches no other: its item holds the error.
+
+        Args:
+            requests: Taken one by one, as there is room.
+
+            max_concurrency: How many run at once, 16 by default.
+
+        Raises:
+            BaseException: What interrupted the batch (Ctrl-C, an error of *requests* itself), with the items
+                that were finished as its attribute ``items``.
+        """
+        return self._batch(plan(requests, max_concurrency=max_concurrency))
+
+    def chat_completion_batch_smart(
+        self,
+        requests: Iterable[ChatCompletionRequest],
+        *,
+        max_concurrency: int | None = None,
+    ) -> list[BatchItem]:
+        """
+        Ask many things at once, at the pace that the provider takes.
+
+        Begins with a few at a time, grows while answers come, and halves when it is refused for
+        the rate of requests or for load; what was refused gets another turn.
+
+        Args:
+            requests: Taken one by one, as there is room.
+
+            max_concurrency: How many may ever run at once, 16 by default.
+
+        Raises:
+            BaseException: As ``chat_completion_batch``.
+        """
+        return self._batch(
+            plan(requests, max_concurrency=max_concurrency, adaptive=True)
+        )
+
+    def quick_chat_text(self, model: str, prompt: str) -> str:
+        """
+        Ask *model* one thing and get the text of its answer.
+
+        Args:
+            model: The model; empty or ``"auto"``: the client's default.
+
+            prompt: The user's message.
+        """
+        request = ChatCompletionRequest(model, [Message.user(prompt)])
+        return self.chat_completion(request).text
+
+    def list_models(self) -> list[ModelInfo]:
+        """
+        List the models that the provider offers, all pages of them.
+
+        Raises:
+            UnsupportedFeatureError: It has no list.
+        """
+        call = self._begin()
+        return self._run(self._core.list_models(call), call)
+
+    def get_model_info(self, model: str) -> ModelInfo:
+        """
+        Find one model in the provider's list.
+
+        Raises:
+            ModelNotFoundError: It is not there.
+        """
+        call = self._begin()
+        return self._run(self._core.get_model_info(model, call), call)
+
+    def close(self) -> None:
+        """
+        Close the connections. Allowed twice; any other use after it is a ``ClientClosedError``.
+        """
+        with self._lock:
+            closed, self._closed = self._closed, True
+        if not closed and self._owns_transport and self._transport is not None:
+            self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> Call:
+        if self._closed:
+            raise ClientClosedError("The client was closed; make a new one.")
+        return Call(self._core.timeout)
+
+    def _batch(self, work: Plan) -> list[BatchItem]:
+        def ask(request: ChatCompletionRequest, call: Call) -> ChatCompletionResponse:
+            return self._run(self._core.chat_completion(request, call), call)
+
+        return BatchRun(work, ask, self._begin).run()
+
+    def _shared(self) -> RequestsTransport:
+        transport = self._opened()
+        return transport.share() if self._owns_transport else transport
+
+    def _opened(self) -> RequestsTransport:
+        """
+        Make the transport when it is first needed: it brings the HTTP library with it.
+        """
+        if self._transport is None:
+            from ai_lib._transport import RequestsTransport
+
+            with self._lock:
+                if self._transport is None:
+                    network = self._core.network
+                    self._transport = RequestsTransport(network, self._session)
+        return self._transport
+
+    def _run(self, flow: Flow[T], call: Call) -> T:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    reply = self._perform(effect, call)
+                except BaseException as error:  # noqa: BLE001  # the flow decides
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def _perform(self, effect: Effect, call: Call) -> Any:
+        match effect:
+            case Send():
+                if self._closed:
+                    raise ClientClosedError("The client was closed; make a new one.")
+                return self._opened().send(effect, call)
+            case Read(stream):
+                return stream.read(call)  # type: ignore[attr-defined]  # ours
+            case Close(stream):
+                return stream.close()  # type: ignore[attr-defined]  # ours
+            case Sleep(seconds):
+                return pause(seconds, call)
+            case Run(function):
+                return aside(function, call)
+
+
+def quick_chat_text(model: str, prompt: str) -> str:
+    """
+    Ask one thing and get the text of the answer, with a client that lives as long as the question.
+
+    Args:
+        model: Names the provider too: ``"groq/openai/gpt-oss-20b"``; a provider alone means its default model.
+
+        prompt: The user's message.
+    """
+    with AiClient(model) as client:
+        return client.quick_chat_text("", prompt)

@@ -1,0 +1,597 @@
+"""
+What a client does, as flows: the same for both packages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import attrs
+
+from ai_lib._core.call import Call
+from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
+from ai_lib._core.dialects import Dialect, Follow, OnUnsupported
+from ai_lib._core.dialects._errors import rate_limits_of, request_id_of
+from ai_lib._core.errors import (
+    AiLibError,
+    ConfigurationError,
+    InvalidResponseError,
+    ModelNotFoundError,
+    NetworkError,
+)
+from ai_lib._core.flow import Close, Flow, Sleep, read, run, send
+from ai_lib._core.http import (
+    DEFAULT_LIMITS,
+    ByteStream,
+    Credential,
+    HttpRequest,
+    HttpResponse,
+    SizeLimits,
+)
+from ai_lib._core.inflate import inflate
+from ai_lib._core.ledger import Attempt
+from ai_lib._core.network import (
+    NetworkSettings,
+    resolve_network,
+    timeout_from_environment,
+)
+from ai_lib._core.providers import ModelInfo, Origin, ResolvedTarget
+from ai_lib._core.registry import (
+    KeySource,
+    Target,
+    dialect_named,
+    resolve,
+    resolve_model,
+
+)
+from ai_lib._core.retry import RetryPolicy
+from ai_lib._core.secrets import Secret, check_header
+from ai_lib._core.stream import ChunkDecoder
+from ai_lib._core.timeouts import Timeout
+
+T = TypeVar("T")
+
+#: A redirect may be followed to the same origin this often.
+_REDIRECTS = 3
+#: A connection that turns out to be dead is replaced this often before it counts.
+_REPLACEMENTS = 3
+#: Follow-ups of one answer; a provider that is polled answers long before.
+_FOLLOW_UPS = 10_000
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """
+    A target with all that an attempt at it needs.
+
+    Attributes:
+        target: Where it goes.
+
+        dialect: The module that speaks its format.
+
+        key: Where its key comes from; ``None``: it needs none.
+
+        launch: Starts the embedded server, where there is one, and says where it listens.
+    """
+
+    target: ResolvedTarget
+    dialect: Dialect
+    key: KeySource | None = None
+    launch: Callable[[], Origin] | None = attrs.field(default=None, repr=False)
+
+
+#: Keywords that say how the network is reached: clients that differ in one share no connection.
+NETWORK_KEYWORDS = frozenset({"proxy", "disable_proxy", "ca_bundle"})
+
+
+def _to_secret(
+    key: str | Secret | Callable[[], str] | None,
+) -> Secret | Callable[[], str] | None:
+    return Secret(key, "api_key") if isinstance(key, str) else key
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """
+    What a client was made with, as the constructor of ``AiClient`` describes it.
+    """
+
+    provider: str
+    api_key: Secret | Callable[[], str] | None = attrs.field(
+        default=None, converter=_to_secret
+    )
+    base_url: str | None = None
+    model: str | None = None
+    dialect: str | None = None
+    provider_options: Mapping[str, str] | None = None
+    timeout: float | Timeout | None = None
+    max_retries: int | None = None
+    retry: RetryPolicy | None = None
+    on_unsupported: OnUnsupported = attrs.field(
+        default="warn", validator=attrs.validators.in_(("warn", "error", "drop"))
+    )
+    proxy: str | None = attrs.field(default=None, repr=False)
+    disable_proxy: bool = False
+    ca_bundle: str | None = None
+    default_headers: Mapping[str, str] = attrs.field(
+        default=None, converter=lambda headers: dict(headers or {}), repr=False
+    )
+    size_limits: SizeLimits | None = None
+
+    @default_headers.validator
+    def _check_headers(self, _: object, headers: Mapping[str, str]) -> None:
+        for name, value in headers.items():
+            check_header(name, value)
+
+    def keywords(self) -> dict[str, Any]:
+        """
+        The keywords that make the same settings again.
+        """
+        return {one.name: getattr(self, one.name) for one in attrs.fields(Settings)}
+
+    def policy(self) -> RetryPolicy:
+        """
+        When to retry, however it was said.
+        """
+        if self.max_retries is None:
+            return self.retry or RetryPolicy()
+        if self.retry is not None:
+            raise ValueError("max_retries and retry say the same: pass one of them")
+        if self.max_retries < 0:
+            raise ValueError(f"max_retries must not be negative: {self.max_retries}")
+        return RetryPolicy(attempts=self.max_retries + 1)
+
+
+@attrs.define(kw_only=True)
+class ClientCore:
+    """
+    The settings of a client, and the flows of its public methods.
+
+    Frozen in all but the model that a server listed first, so that threads may share it.
+    """
+
+    route: Route
+    model: str | None = None
+    timeout: Timeout = attrs.field(factory=Timeout)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    on_unsupported: OnUnsupported = "warn"
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    limits: SizeLimits = DEFAULT_LIMITS
+    network: NetworkSettings
+    _listed: str | None = None
+
+    @classmethod
+    def configured(
+        cls, settings: Settings, *, serve: Callable[[str | None], Origin]
+    ) -> ClientCore:
+        """
+        Look up everything that *settings* leave to the environment and the catalogue.
+
+        Args:
+            settings: What the caller said.
+
+            serve: Starts the embedded server for a model file, or the default model, if it does not run, and says
+                where it listens.
+        """
+        named = Target.of(settings.provider)
+        wanted = Target(
+            named.provider,
+            settings.model or named.model,
+            api_key=settings.api_key,
+            base_url=settings.base_url,
+            dialect=settings.dialect,
+            provider_options=settings.provider_options,
+        )
+        target, key = resolve(wanted)
+        launch = None
+        if target.spec.embedded and settings.base_url is None:
+            launch = partial(serve, target.options.get("model_path"))
+        timeout = settings.timeout
+        return cls(
+            route=Route(
+                target=target,
+                dialect=dialect_named(target.spec.dialect),
+                key=key,
+                launch=launch,
+            ),
+            model=wanted.model,
+            timeout=Timeout.of(
+                timeout_from_environment() if timeout is None else timeout
+            ),
+            retry=settings.policy(),
+            on_unsupported=settings.on_unsupported,
+            headers=settings.default_headers,
+            limits=settings.size_limits or DEFAULT_LIMITS,
+            network=resolve_network(
+                proxy=settings.proxy,
+                disable_proxy=settings.disable_proxy,
+                ca_bundle=settings.ca_bundle,
+            ),
+        )
+
+    # Models
+
+    def default_chat_model(self) -> str:
+        """
+        What ``"auto"`` means here; ``"auto"`` itself where the server must be asked for its first model.
+        """
+        return self._named("") or self._listed or "auto"
+
+    def _named(self, requested: str) -> str | None:
+        return resolve_model(self.route.target.spec, requested, default=self.model)
+
+    def _model_of(self, requested: str, call: Call) -> Flow[str]:
+        if model := self._named(requested) or self._listed:
+            return model
+        models = yield from self.list_models(call)
+        if not models:
+            raise ConfigurationError(
+                f"{self.route.target.provider} lists no model: name one with model=."
+            )
+        self._listed = models[0].id
+        return self._listed
+
+    # Requests
+
+    def prepare(self, request: ChatCompletionRequest, *, stream: bool) -> HttpRequest:
+        """
+        Build the request that would be sent, without asking anybody for a key or a model.
+        """
+        model = self._named(request.model) or self._listed or "auto"
+        encoded = self._encode(self.route, request, model, stream=stream)
+        key = self.route.key
+        return self._ready(self.route, encoded, key.secret if key else None)
+
+    def _encode(
+        self, route: Route, request: ChatCompletionRequest, model: str, *, stream: bool
+    ) -> HttpRequest:
+        target = attrs.evolve(route.target, model=model)
+        encoded = route.dialect.encode_request(
+            target, request, stream=stream, on_unsupported=self.on_unsupported
+        )
+        headers = {**encoded.headers, **_lowered(request.extra_headers)}
+        return attrs.evolve(encoded, headers=headers)
+
+    def _ready(
+        self, route: Route, request: HttpRequest, secret: Secret | None
+    ) -> HttpRequest:
+        spec = route.target.spec
+        headers = {
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            "user-agent": "ai-lib",
+            **_lowered(spec.headers),
+            **_lowered(self.headers),
+            **request.headers,
+        }
+        credential = route.key and Credential(
+            header=spec.key_header,
+            prefix=spec.key_prefix,
+            variable=route.key.variable,
+            secret=secret,
+        )
+        return attrs.evolve(request, headers=headers, credential=credential)
+
+    def _awake(self, call: Call) -> Flow[tuple[Route, Secret | None]]:
+        """
+        Have the embedded server started and the key asked for, as far as there are any.
+        """
+        del call
+        route = self.route
+        if route.launch is not None:
+            origin = yield from run(route.launch)
+            target = attrs.evolve(route.target, base_url=origin.base_url)
+            key = KeySource.of(origin.key, variable="API_KEY")
+            route = attrs.evolve(route, target=target, key=key)
+        if route.key is None:
+            return route, None
+        if route.key.secret is not None:
+            return route, route.key.secret
+        return route, (yield from run(route.key.ask))
+
+    # Exchanges
+
+    def _exchange(
+        self, route: Route, request: HttpRequest, *, stream: bool = False
+    ) -> Flow[HttpResponse]:
+        """
+        Send, once in the eyes of a user: dead connections replaced, redirects within the
+        origin followed, an error status raised as what it means.
+        """
+        replaced = redirected = 0
+        while True:
+            try:
+                response = yield from send(request, stream=stream, limits=self.limits)
+            except NetworkError as error:
+                if not error.stale or replaced == _REPLACEMENTS:
+                    raise
+                replaced += 1
+                continue
+            if not 300 <= response.status < 400:
+                break
+            if response.stream is not None:
+                yield Close(response.stream)
+            if redirected == _REDIRECTS:
+                raise InvalidResponseError(
+                    f"{route.target.provider} redirects without end.",
+                    status_code=response.status,
+                )
+            redirected += 1
+            request = _redirected(route, request, response)
+        if response.stream is None:
+            limit = self.limits.answer if response.status < 400 else self.limits.error
+            encoding = response.headers.get("content-encoding", "")
+            body = inflate(
+                response.body, encoding, limit, truncated_ok=response.status >= 400
+            )
+            response = attrs.evolve(response, body=body)
+        if response.status >= 400:
+            raise route.dialect.decode_error(route.target, response)
+        return response
+
+    def _attempt(
+        self,
+        call: Call,
+        model: str,
+        exchange: Callable[[Route, Secret | None], Flow[T]],
+    ) -> Flow[T]:
+        """
+        Do one attempt, and write it down.
+        """
+        began = time.monotonic()
+        waited, call.waited = call.waited, 0.0
+        facts: dict[str, Any] = {"provider": self.route.target.provider, "model": model}
+        try:
+            route, secret = yield from self._awake(call)
+            result = yield from exchange(route, secret)
+        except AiLibError as error:
+            facts["error"] = f"{type(error).__name__}: {error.message}"
+            facts["status_code"] = error.status_code
+            facts["request_id"] = error.request_id
+            raise
+        else:
+            facts["status_code"] = 200
+            return result
+        finally:
+            elapsed = time.monotonic() - began
+            call.attempts.append(Attempt(**facts, waited=waited, elapsed=elapsed))
+
+    def _retrying(
+        self, call: Call, model: str, attempt: Callable[[], Flow[T]]
+    ) -> Flow[T]:
+        """
+        Try until it works, or tenacity says that it is enough.
+        """
+        try:
+            return (yield from attempt())
+        except AiLibError as error:
+            if self.retry.attempts == 1 or not self.retry.retries(error):
+                raise call.stamp(
+                    error, provider=self.route.target.provider, model=model
+                )
+            first: AiLibError | None = error
+        naps: list[float] = []
+        failed: list[AiLibError] = []
+        try:
+            for again in self.retry.retrying(naps.append, room=call.deadlines.room):
+                with again:
+                    if first is not None:
+                        failure, first = first, None
+                        failed.append(failure)
+                        raise failure  # noqa: TRY301  # the first attempt's, for tenacity to judge
+                    nap = naps.pop()
+                    yield Sleep(nap)
+                    call.waited = nap
+                    try:
+                        return (yield from attempt())
+                    except AiLibError as error:
+                        failed.append(error)
+                        raise
+        except AiLibError as error:
+            error.previous = tuple(one for one in failed if one is not error)
+            raise call.stamp(error, provider=self.route.target.provider, model=model)
+        raise AssertionError  # tenacity returns or raises
+
+    # Public methods
+
+    def chat_completion(
+        self, request: ChatCompletionRequest, call: Call
+    ) -> Flow[ChatCompletionResponse]:
+        """
+        Ask for a whole answer.
+        """
+        model = yield from self._model_of(request.model, call)
+
+        def exchange(
+            route: Route, secret: Secret | None
+        ) -> Flow[ChatCompletionResponse]:
+            encoded = self._encode(route, request, model, stream=False)
+            ready = self._ready(route, encoded, secret)
+            target = attrs.evolve(route.target, model=model)
+            call.deadlines.begin_attempt(stream=False)
+            try:
+                for _ in range(_FOLLOW_UPS):
+                    answer = yield from self._exchange(route, ready)
+                    decoded = route.dialect.decode_response(target, answer)
+                    if not isinstance(decoded, Follow):
+                        return _completed(decoded, target, answer, encoded.warnings)
+                    if decoded.after:
+                        yield Sleep(decoded.after)
+                    ready = self._ready(route, decoded.request, secret)
+            finally:
+                call.deadlines.end_attempt()
+            raise InvalidResponseError(f"{target.provider} never finishes its answer.")
+
+        response = yield from self._retrying(
+            call, model, lambda: self._attempt(call, model, exchange)
+        )
+        return attrs.evolve(response, attempts=tuple(call.attempts))
+
+    def chat_completion_stream(
+        self, request: ChatCompletionRequest, call: Call
+    ) -> Flow[tuple[ByteStream | None, ChunkDecoder]]:
+        """
+        Open a stream and read it up to its first chunk.
+        """
+        model = yield from self._model_of(request.model, call)
+
+        def exchange(
+            route: Route, secret: Secret | None
+        ) -> Flow[tuple[ByteStream | None, ChunkDecoder]]:
+            encoded = self._encode(route, request, model, stream=True)
+            headers = {**encoded.headers, "accept-encoding": "identity"}
+            ready = self._ready(route, attrs.evolve(encoded, headers=headers), secret)
+            target = attrs.evolve(route.target, model=model)
+            call.deadlines.begin_attempt(stream=True)
+            answer = yield from self._exchange(route, ready, stream=True)
+            decoder = self._decoder(route, target, answer, encoded.warnings)
+            if answer.stream is None:
+                decoder.feed(answer.body)
+                decoder.feed(b"")
+                decoder.peek()
+                return None, decoder
+            try:
+                while decoder.peek() is None and not decoder.ended:
+                    yield from self._feed(call, answer.stream, decoder)
+            except BaseException:
+                yield Close(answer.stream)
+                raise
+            return answer.stream, decoder
+
+        return (
+            yield from self._retrying(
+                call, model, lambda: self._attempt(call, model, exchange)
+            )
+        )
+
+    def _feed(
+        self, call: Call, stream: ByteStream, decoder: ChunkDecoder
+    ) -> Flow[None]:
+        call.deadlines.resume(progressed=decoder.progressed)
+        try:
+            data = yield from read(stream)
+        except NetworkError as error:
+            decoder.cut(error)
+        else:
+            decoder.feed(data)
+        call.deadlines.pause()
+
+    def _decoder(
+        self,
+        route: Route,
+        target: ResolvedTarget,
+        answer: HttpResponse,
+        warnings: tuple[str, ...],
+    ) -> ChunkDecoder:
+        def decode_whole(body: bytes) -> ChatCompletionResponse:
+            whole = HttpResponse(status=200, headers=answer.headers, body=body)
+            decoded = route.dialect.decode_response(target, whole)
+            if isinstance(decoded, Follow):
+                raise InvalidResponseError(
+                    f"{target.provider} answered a stream's request with a ticket."
+                )
+            return decoded
+
+        return ChunkDecoder(
+            parser=route.dialect.chunk_parser(target),
+            decode_whole=decode_whole,
+            base=_completed(
+                ChatCompletionResponse(model=target.model), target, answer, warnings
+            ),
+            content_type=answer.content_type,
+            content_encoding=answer.headers.get("content-encoding", ""),
+            limits=self.limits,
+        )
+
+    def list_models(self, call: Call) -> Flow[list[ModelInfo]]:
+        """
+        List the provider's models, every page.
+        """
+
+        def exchange(route: Route, secret: Secret | None) -> Flow[list[ModelInfo]]:
+            target = route.target
+            found: list[ModelInfo] = []
+            request: HttpRequest | None = route.dialect.models_request(target)
+            seen: set[str] = set()
+            call.deadlines.begin_attempt(stream=False)
+            try:
+                while request is not None and request.url not in seen:
+                    seen.add(request.url)
+                    ready = self._ready(route, request, secret)
+                    answer = yield from self._exchange(route, ready)
+                    page, request = route.dialect.decode_models(target, answer)
+                    found += page
+            finally:
+                call.deadlines.end_attempt()
+            return list({one.id: one for one in found}.values())
+
+        return (
+            yield from self._retrying(
+                call, "", lambda: self._attempt(call, "", exchange)
+            )
+        )
+
+    def get_model_info(self, model: str, call: Call) -> Flow[ModelInfo]:
+        """
+        Find one model in the list.
+        """
+        for one in (yield from self.list_models(call)):
+            if one.id == model:
+                return one
+        provider = self.route.target.provider
+        raise call.stamp(
+            ModelNotFoundError(
+                f"{provider} lists no model {model!r}; list_models() tells which there are."
+            ),
+            provider=provider,
+            model=model,
+        )
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _completed(
+    response: ChatCompletionResponse,
+    target: ResolvedTarget,
+    answer: HttpResponse,
+    warnings: tuple[str, ...],
+) -> ChatCompletionResponse:
+    """
+    Add what the headers say to what the body said.
+    """
+    return attrs.evolve(
+        response,
+        provider=target.provider,
+        request_id=response.request_id or request_id_of(answer.headers),
+        rate_limits=rate_limits_of(answer.headers),
+        warnings=(*warnings, *response.warnings),
+    )
+
+
+def _redirected(
+    route: Route, request: HttpRequest, response: HttpResponse
+) -> HttpRequest:
+    """
+    Follow 307 and 308 within the origin; neither key nor prompt goes anywhere else.
+    """
+    goal = urljoin(request.url, response.headers.get("location", ""))
+    if response.status not in (307, 308) or _origin(goal) != _origin(request.url):
+        raise InvalidResponseError(
+            f"{route.target.provider} answered {response.status}, a redirect to"
+            f" {urlsplit(goal).hostname or 'nowhere'}; neither key nor prompt was sent"
+            " there. If that is its new address, pass it as base_url=.",
+            status_code=response.status,
+        )
+    return attrs.evolve(request, url=goal)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port

@@ -1,0 +1,209 @@
+"""
+What several wire formats have in common: reading JSON that may be anything, media as base64, and
+the record of what a provider would not take.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ai_lib._core.errors import InvalidResponseError, UnsupportedFeatureError
+from ai_lib._core.secrets import redact
+
+if TYPE_CHECKING:
+    from ai_lib._core.dialects import OnUnsupported
+    from ai_lib._core.http import HttpResponse
+    from ai_lib._core.messages import AudioPart, FilePart, ImagePart
+    from ai_lib._core.providers import ResolvedTarget
+
+
+@attrs.define
+class Adjustments:
+    """
+    What is left out of a request, or said otherwise, because a provider does not take it.
+
+    Attributes:
+        provider: Its id, for the sentences.
+
+        policy: ``"warn"`` notes each one, ``"error"`` raises, ``"drop"`` keeps silent.
+
+        warnings: The sentences so far.
+    """
+
+    provider: str
+    policy: OnUnsupported = "warn"
+    warnings: list[str] = attrs.field(factory=list)
+
+    def leave_out(self, parameter: str, *, why: str = "") -> None:
+        """
+        Note that *parameter* is not sent.
+
+        Raises:
+            UnsupportedFeatureError: The policy is ``"error"``.
+        """
+        self.change(parameter, "it was left out", why=why)
+
+    def change(self, parameter: str, done: str, *, why: str = "") -> None:
+        """
+        Note that *parameter* is not sent as it was asked for, and in words what was *done*.
+
+        Raises:
+            UnsupportedFeatureError: The policy is ``"error"``.
+        """
+        problem = f"{self.provider} does not take {parameter}{why and f' {why}'}"
+        if self.policy == "error":
+            raise UnsupportedFeatureError(f"{problem}.", provider=self.provider)
+        self.tell(f"{problem}: {done}.")
+
+    def tell(self, sentence: str) -> None:
+        """
+        Note a change that takes nothing from what was asked for.
+        """
+        if self.policy != "drop":
+            self.warnings.append(sentence)
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """
+    Give *value* if it is an object, else an empty one.
+    """
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """
+    Give *value* if it is a list; an object as a list of one; anything else as an empty one.
+    """
+    if isinstance(value, list):
+        return value
+    return [value] if isinstance(value, dict) else []
+
+
+def as_text(value: Any) -> str:
+    """
+    Give *value* if it is a string, a number in digits; anything else is no text.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return ""
+
+
+def as_count(value: Any) -> int | None:
+    """
+    Give *value* if it is a whole number that counts something; ``None`` for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value < 2**63 else None
+
+
+def first_count(value: Mapping[str, Any], *names: str) -> int | None:
+    """
+    Give the first of the fields *names* that counts something.
+    """
+    for name in names:
+        count = as_count(value.get(name))
+        if count is not None:
+            return count
+    return None
+
+
+def encode_json(value: Any) -> bytes:
+    """
+    Write a body: compact, in UTF-8.
+
+    Half a surrogate pair, which a model can write and UTF-8 cannot, is written as a JSON escape.
+
+    Raises:
+        TypeError: A value of the caller's own that is none of JSON's.
+
+        ValueError: Likewise: NaN, infinity, an object that holds itself.
+    """
+    options: dict[str, Any] = {
+        "separators": (",", ":"),
+        "allow_nan": False,
+        "default": _plain,
+    }
+    try:
+        return json.dumps(value, ensure_ascii=False, **options).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, **options).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value: {value!r:.80}")
+
+
+def decode_json(text: str | bytes) -> Any:
+    """
+    Read JSON from outside.
+
+    Raises:
+        ValueError: It is none, or nested beyond reason, or not UTF-8.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def decode_body(target: ResolvedTarget, response: HttpResponse) -> Any:
+    """
+    Read a whole answer's body as JSON.
+
+    Raises:
+        InvalidResponseError: It is none.
+    """
+    try:
+        return decode_json(response.body)
+    except ValueError:
+        pass
+    raise unreadable(target, response, "no JSON")
+
+
+def unreadable(
+    target: ResolvedTarget, response: HttpResponse, what: str
+) -> InvalidResponseError:
+    """
+    Make the error for an answer that is *what*, with its first bytes.
+    """
+    body = bounded(response.text)
+    return InvalidResponseError(
+        f"{target.provider} answered {what}: {body[:200] or 'nothing'}",
+        provider=target.provider,
+        model=target.model or None,
+        status_code=response.status,
+        body=body,
+    )
+
+
+def bounded(text: str, limit: int = 2000) -> str:
+    """
+    Cut *text* to *limit* characters, keys taken out.
+    """
+    # Cut twice: a key at the cut must not lose the end by which it is known.
+    return redact(text[: limit + 500])[:limit]
+
+
+def base64_of(part: ImagePart | AudioPart | FilePart) -> str:
+    """
+    Give a part's bytes as base64.
+    """
+    return b64encode(part.data or b"").decode("ascii")
+
+
+def data_url(part: ImagePart | AudioPart | FilePart) -> str:
+    """
+    Give a part's bytes as a ``data:`` URL.
+    """
+    mime = part.mime or "application/octet-stream"
+    return f"data:{mime};base64,{base64_of(part)}"

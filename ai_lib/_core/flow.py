@@ -1,0 +1,119 @@
+"""
+Flows: what a client does, written once for both packages.
+
+A flow is a generator. It yields *effects*, which say what it needs (a request sent, more bytes, a
+pause), and is sent the answer, or has the error thrown in at the very ``yield`` that asked. It ends by
+returning its result or raising. A flow never waits and knows no HTTP library.
+
+A *driver* is a shell's loop that performs the effects of one flow, ten lines each: blocking in
+``ai_lib._client``, awaiting in ``ai_lib_async._client``. Whatever interrupts the wait (Ctrl-C, a
+cancelled task) is thrown in as well, so the flow's ``finally`` blocks always run.
+
+Flows call each other with ``yield from``. In tests a list of replies is a driver::
+
+    flow = core.chat_completion(request)
+    assert isinstance(next(flow), Send)
+    flow.send(HttpResponse(status=200, body=b"…"))   # StopIteration carries the result
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+import attrs
+
+from ai_lib._core.http import (
+    DEFAULT_LIMITS,
+    ByteStream,
+    HttpRequest,
+    HttpResponse,
+    SizeLimits,
+)
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Send:
+    """
+    Send a request; the reply is an ``HttpResponse``.
+
+    Attributes:
+        request: What to send; its credential is put on by the transport.
+
+        stream: Whether to leave the body of a success open.
+
+        limits: How much of a body to take.
+    """
+
+    request: HttpRequest
+    stream: bool = False
+    limits: SizeLimits = DEFAULT_LIMITS
+
+
+@attrs.frozen
+class Read:
+    """
+    Read from an open body; the reply is the next bytes, ``b""`` at their end.
+    """
+
+    stream: ByteStream
+
+
+@attrs.frozen
+class Close:
+    """
+    Close an open body, its connection with it; no reply. Allowed twice.
+    """
+
+    stream: ByteStream
+
+
+@attrs.frozen
+class Sleep:
+    """
+    Pause for some seconds; no reply.
+    """
+
+    seconds: float
+
+
+@attrs.frozen
+class Run:
+    """
+    Call a blocking function of the host (a key's callable, the start of the local model) where it
+    blocks nobody else; the reply is what it returns. It is left behind when the call is cancelled.
+    """
+
+    function: Callable[[], Any]
+
+
+Effect = Send | Read | Close | Sleep | Run
+Flow = Generator[Effect, Any, T]
+
+
+def send(
+    request: HttpRequest, *, stream: bool = False, limits: SizeLimits = DEFAULT_LIMITS
+) -> Flow[HttpResponse]:
+    """
+    Yield a ``Send``; typed.
+    """
+    response: HttpResponse = yield Send(request, stream, limits)
+    return response
+
+
+def read(stream: ByteStream) -> Flow[bytes]:
+    """
+    Yield a ``Read``; typed.
+    """
+    data: bytes = yield Read(stream)
+    return data
+
+
+def run(function: Callable[[], T]) -> Flow[T]:
+    """
+    Yield a ``Run``; typed.
+    """
+    result: T = yield Run(function)
+    return result

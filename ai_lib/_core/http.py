@@ -1,0 +1,171 @@
+"""
+HTTP requests and responses as plain values; nothing here sends them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from ai_lib._core.secrets import Secret, redact
+
+
+@attrs.frozen(kw_only=True)
+class SizeLimits:
+    """
+    How much is taken from a server, in bytes after decompression.
+
+    Attributes:
+        answer: A whole answer; beyond it: ``ResponseTooLargeError``.
+
+        error: An error's body; the rest is left unread.
+
+        event: One event of a stream; beyond it: ``ResponseTooLargeError``.
+    """
+
+    answer: int = attrs.field(default=64 * 2**20, validator=attrs.validators.gt(0))
+    error: int = attrs.field(default=64 * 2**10, validator=attrs.validators.gt(0))
+    event: int = attrs.field(default=32 * 2**20, validator=attrs.validators.gt(0))
+
+
+DEFAULT_LIMITS = SizeLimits()
+
+
+@attrs.frozen(kw_only=True)
+class Credential:
+    """
+    How a key is put on a request, at the last moment and by the transport alone.
+
+    Attributes:
+        header: The header that carries it.
+
+        prefix: What stands before it, such as ``"Bearer "``.
+
+        variable: The environment variable that ``to_curl`` names in the key's place.
+
+        secret: The key; ``None`` in what ``prepare`` gives while a callable keeps it.
+    """
+
+    header: str
+    prefix: str = ""
+    variable: str = "API_KEY"
+    secret: Secret | None = None
+
+    def header_value(self) -> str:
+        """
+        The header's value, key in clear. Call it where the header is written, and keep it nowhere.
+        """
+        return self.prefix + (self.secret.reveal() if self.secret else "")
+
+
+def _hide(url: str) -> str:
+    return redact(url)
+
+
+@attrs.frozen(kw_only=True)
+class HttpRequest:
+    """
+    A request that is ready to be sent but for its key.
+
+    Attributes:
+        method: ``GET`` or ``POST``.
+
+        url: Whole, query included.
+
+        headers: All but the key's.
+
+        body: The bytes, encoded once, so that every retry sends the same.
+
+        credential: How the key is put on; ``None``: none is.
+
+        warnings: What was dropped, renamed or changed to suit the provider.
+    """
+
+    method: str = "POST"
+    url: str = attrs.field(repr=_hide)
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes | None = attrs.field(
+        default=None, repr=lambda body: None if body is None else f"<{len(body)} bytes>"
+    )
+    credential: Credential | None = None
+    warnings: tuple[str, ...] = ()
+
+    def json(self) -> Any:
+        """
+        The body as a JSON value; ``None`` when there is none.
+        """
+        return None if self.body is None else json.loads(self.body)
+
+    def to_curl(self) -> str:
+        """
+        Write the request as a ``curl`` command for a POSIX shell, the key's variable in place of the key.
+        """
+        words = ["curl", "-X", self.method, shlex.quote(self.url)]
+        for name, value in self.headers.items():
+            words += ["-H", shlex.quote(redact(f"{name}: {value}"))]
+        if self.credential is not None:
+            one = self.credential
+            words += ["-H", f'"{one.header}: {one.prefix}${one.variable}"']
+        if self.body is not None:
+            words += [
+                "--data-binary",
+                shlex.quote(self.body.decode("utf-8", "replace")),
+            ]
+        return " ".join(words)
+
+
+class ByteStream(Protocol):
+    """
+    The open body of a streamed response: the shell's, handed through the core untouched.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class HttpResponse:
+    """
+    A response.
+
+    Attributes:
+        status: HTTP status.
+
+        headers: Names in lower case; of several with one name, the last.
+
+        body: All of it, decompressed; of an error at most 64 KiB. Empty while *stream* is open.
+
+        stream: The open body, if it was asked for and the status is a success.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = b""
+    stream: ByteStream | None = None
+
+    def with_body(self, body: bytes) -> HttpResponse:
+        """
+        The same with a body.
+        """
+        return attrs.evolve(self, body=body)
+
+    def with_stream(self, stream: ByteStream) -> HttpResponse:
+        """
+        The same with an open body.
+        """
+        return attrs.evolve(self, stream=stream)
+
+    @property
+    def content_type(self) -> str:
+        """
+        The media type in lower case, without parameters; empty: not told.
+        """
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        """
+        The body as text, whatever it is.
+        """
+        return self.body.decode("utf-8", "replace")

@@ -1,0 +1,293 @@
+"""
+Proxies and certificates, resolved once for both transports; nothing here opens a socket.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import attrs
+
+from ai_lib._core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from ssl import SSLContext
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_loopback(host: str) -> bool:
+    """
+    Tell whether *host* is this machine by its very name or address; nothing is looked up.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    from ipaddress import ip_address
+
+    try:
+        address = ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _without_userinfo(url: str | None) -> str:
+    if url is None:
+        return "None"
+    scheme, separator, rest = url.partition("://")
+    return repr(scheme + separator + rest.rpartition("@")[2])
+
+
+@attrs.frozen(kw_only=True)
+class NetworkSettings:
+    """
+    By which proxy, and trusting which certificates.
+
+    Attributes:
+        http_proxy: For http addresses; ``None``: none. Its user and password are not shown.
+
+        https_proxy: For https addresses, likewise.
+
+        no_proxy: Hosts that are reached directly, as ``NO_PROXY`` writes them, in lower case.
+
+        proxies_loopback: Whether even this machine is reached by the proxy.
+
+        ca_bundle: A file of certificates, or a directory of hashed ones; ``None``: the default bundle.
+    """
+
+    http_proxy: str | None = attrs.field(default=None, repr=_without_userinfo)
+    https_proxy: str | None = attrs.field(default=None, repr=_without_userinfo)
+    no_proxy: tuple[str, ...] = ()
+    proxies_loopback: bool = False
+    ca_bundle: str | None = None
+
+    def proxy_for(self, url: str) -> str | None:
+        """
+        Tell by which proxy *url* is reached, credentials included; ``None``: directly.
+        """
+        parts = urlsplit(url)
+        proxy = self.https_proxy if parts.scheme == "https" else self.http_proxy
+        if proxy is None:
+            return None
+        host = (parts.hostname or "").rstrip(".")
+        if not self.proxies_loopback and is_loopback(host):
+            return None
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+        if any(_matches(entry, host, port) for entry in self.no_proxy):
+            return None
+        return proxy
+
+
+def _matches(entry: str, host: str, port: int | None) -> bool:
+    """
+    Compare a host with one entry of ``NO_PROXY``: ``*``, an address, a block of them, or the end of a name.
+    """
+    if entry == "*":
+        return True
+    name, entry_port = _split_port(entry)
+    if entry_port is not None and entry_port != port:
+        return False
+    from ipaddress import ip_address, ip_network
+
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        name = name.removeprefix("*").lstrip(".")
+        return bool(name) and (host == name or host.endswith("." + name))
+    try:
+        return address in ip_network(name, strict=False)
+    except ValueError:
+        return False
+
+
+def _split_port(entry: str) -> tuple[str, int | None]:
+    if entry.startswith("["):
+        name, _, port = entry[1:].partition("]")
+        port = port.removeprefix(":")
+    elif entry.count(":") == 1:
+        name, _, port = entry.partition(":")
+    else:
+        name, port = entry, ""
+    return name, int(port) if port.isascii() and port.isdecimal() else None
+
+
+def resolve_network(
+    *,
+    proxy: str | None = None,
+    disable_proxy: bool = False,
+    ca_bundle: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> NetworkSettings:
+    """
+    Decide on proxies and certificates, once for a client.
+
+    The proxy is *proxy*, else that of ``AI_PROXY_URL``, else those of ``HTTPS_PROXY``, ``HTTP_PROXY`` and
+    ``ALL_PROXY`` in small letters or capitals. ``NO_PROXY`` excepts hosts from all but *proxy*, and this
+    machine is never reached by any but *proxy*.
+
+    Certificates are those of *ca_bundle*, else of ``SSL_CERT_FILE``, ``SSL_CERT_DIR``,
+    ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE``, in this order.
+
+    Args:
+        proxy: A URL, maybe with user and password.
+
+        disable_proxy: Reach everything directly, whatever the environment says.
+
+        ca_bundle: A file or a directory.
+
+        environ: For tests; ``None``: the process's own.
+
+    Raises:
+        ConfigurationError: A proxy that is no URL of one, or certificates that are not there. It names the
+            variable or argument, and shows no credentials.
+    """
+    settings = NetworkSettings(ca_bundle=_ca_bundle(ca_bundle, environ))
+    if disable_proxy:
+        if proxy is not None:
+            raise ConfigurationError("Either proxy= or disable_proxy=True, not both.")
+        return settings
+    if proxy is not None:
+        explicit = _checked_proxy(proxy, "proxy")
+        return attrs.evolve(
+            settings, http_proxy=explicit, https_proxy=explicit, proxies_loopback=True
+        )
+    http = _proxy_from(environ, "HTTP_PROXY")
+    https = _proxy_from(environ, "HTTPS_PROXY")
+    excepted = _value(environ, "no_proxy") or _value(environ, "NO_PROXY")
+    return attrs.evolve(
+        settings,
+        http_proxy=http,
+        https_proxy=https,
+        no_proxy=tuple(excepted.lower().replace(",", " ").split()),
+    )
+
+
+def _value(environ: Mapping[str, str] | None, name: str) -> str:
+    return (os.environ if environ is None else environ).get(name, "").strip()
+
+
+def _proxy_from(environ: Mapping[str, str] | None, variable: str) -> str | None:
+    for name in ("AI_PROXY_URL", variable.lower(), variable, "all_proxy", "ALL_PROXY"):
+        # Under CGI, HTTP_PROXY is what a web client sent as its header "Proxy".
+        if name == "HTTP_PROXY" and _value(environ, "REQUEST_METHOD"):
+            continue
+        value = _value(environ, name)
+        if value:
+            return _checked_proxy(value, name)
+    return None
+
+
+def _checked_proxy(value: str, name: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(
+            f"{name} must be a string, not {type(value).__name__}."
+        )
+    url = value if "://" in value else f"http://{value}"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not url.isprintable() or " " in url:
+        raise ConfigurationError(f"{name} is not the URL of a proxy.")
+    if parts.scheme not in ("http", "https"):
+        raise ConfigurationError(
+            f"{name} names a proxy that is not http:// or https://; name one of these with"
+            " proxy= or AI_PROXY_URL, or pass disable_proxy=True."
+        )
+    return url.rstrip("/")
+
+
+_BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def _ca_bundle(
+    given: str | os.PathLike[str] | None, environ: Mapping[str, str] | None
+) -> str | None:
+    if given is not None:
+        return _existing(os.fspath(given), "ca_bundle")
+    for name in _BUNDLES:
+        if _value(environ, name):
+            return _existing(_value(environ, name), name)
+    return None
+
+
+def _existing(path: str, name: str) -> str:
+    if not Path(path).exists():
+        raise ConfigurationError(
+            f"{name} names certificates that are not there: {path!r}."
+        )
+    return path
+
+
+_contexts: dict[str, SSLContext] = {}
+
+
+def tls_context(settings: NetworkSettings, default: Callable[[], str]) -> SSLContext:
+    """
+    Give the context that verifies servers: TLS 1.2 or newer, names and certificates checked.
+
+    Building one takes some 20 ms, so one is kept for each bundle and shared by all clients; nobody
+    may change it.
+
+    Args:
+        settings: Which certificates.
+
+        default: Gives the path of the bundle for settings that name none; asked only then.
+
+    Raises:
+        ConfigurationError: The bundle cannot be read.
+    """
+    path = settings.ca_bundle or default()
+    context = _contexts.get(path)
+    if context is None:
+        context = _contexts.setdefault(path, _new_context(path))
+    return context
+
+
+def _new_context(path: str) -> SSLContext:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if Path(path).is_dir():
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"The certificates in {path!r} cannot be read: {error}"
+        ) from error
+    return context
+
+
+def timeout_from_environment(
+    environ: Mapping[str, str] | None = None,
+) -> float | None:
+    """
+    Read how many seconds a call may take from ``AI_HTTP_TIMEOUT_SECS``, else ``AI_TIMEOUT_SECS``.
+
+    Raises:
+        ConfigurationError: Not a number above zero.
+    """
+    for name in ("AI_HTTP_TIMEOUT_SECS", "AI_TIMEOUT_SECS"):
+        text = _value(environ, name)
+        if text:
+            return _to_seconds(text, name)
+    return None
+
+
+def _to_seconds(text: str, name: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigurationError(f"{name} must be seconds, a number above zero.")
+    return seconds

@@ -1,0 +1,102 @@
+"""
+What a running stream knows; the shells' streams add only the waiting.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NoReturn
+
+import attrs
+
+from ai_lib._core.call import Call
+from ai_lib._core.chat import ChatCompletionChunk, ChatCompletionResponse
+from ai_lib._core.errors import (
+    AiLibError,
+    ClientClosedError,
+    StreamCancelledError,
+)
+from ai_lib._core.stream import ChunkDecoder
+
+Outcome = Literal["completed", "cancelled", "failed", "closed"]
+
+
+class StreamState:
+    """
+    The part of a stream that does not wait.
+
+    Args:
+        call: The call that the stream belongs to.
+
+        provider: For errors.
+
+        model: For errors.
+    """
+
+    def __init__(self, call: Call, *, provider: str, model: str) -> None:
+        self._call = call
+        self._provider = provider
+        self._model = model
+        self._decoder: ChunkDecoder | None = None
+        self._source: Any = None
+        self._outcome: Outcome | None = None
+        self._error: BaseException | None = None
+        self._reading = False
+
+    def __repr__(self) -> str:
+        state = self._outcome or ("open" if self._decoder else "not opened")
+        return f"<ChatCompletionStream {self._provider} {self._model!r} {state}>"
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """
+        How the stream ended: ``"completed"``, ``"cancelled"``, ``"failed"``, or ``"closed"`` before its end;
+        ``None``: it has not.
+        """
+        return self._outcome
+
+    @property
+    def response(self) -> ChatCompletionResponse:
+        """
+        The answer so far, in the type of a whole one; complete once the stream is exhausted.
+        """
+        if self._decoder is None:
+            empty = ChatCompletionResponse(provider=self._provider, model=self._model)
+            return attrs.evolve(empty, attempts=tuple(self._call.attempts))
+        self._decoder.attempts = tuple(self._call.attempts)
+        return self._decoder.response
+
+    def _ready(self) -> ChatCompletionChunk | None:
+        """
+        Give the next chunk that has come; ``None``: there is none, so more bytes are needed, or it is over.
+        """
+        if self._outcome is not None and self._outcome != "completed":
+            self._refuse()
+        if self._call.cancelled and self._outcome is None:
+            self._call.check()
+        return None if self._decoder is None else self._decoder.next_chunk()
+
+    def _refuse(self) -> NoReturn:
+        if self._error is not None:
+            raise self._error
+        raise ClientClosedError("The stream was closed before its end.")
+
+    def _over(self) -> bool:
+        return self._decoder is not None and self._decoder.ended
+
+    def _before_read(self) -> None:
+        assert self._decoder is not None
+        self._call.deadlines.resume(progressed=self._decoder.progressed)
+
+    def _fail(self, error: BaseException) -> None:
+        """
+        Note how it ended, and complete the error with what is known.
+        """
+        if self._outcome is not None:
+            return
+        cancelled = isinstance(error, StreamCancelledError)
+        self._outcome = "cancelled" if cancelled else "failed"
+        self._error = error
+        if isinstance(error, AiLibError):
+            self._call.stamp(error, provider=self._provider, model=self._model)
+            if self._decoder is not None and error.partial is None:
+                error.partial = self.response

@@ -1,0 +1,550 @@
+"""
+Which providers and dialects there are, and what a caller's words and the environment make of them.
+
+Environment values are read one at a time and kept in no variable: tracebacks show the locals of
+their frames, and ``os.environ`` holds keys. *environ* is given for tests; ``None`` is the process's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import attrs
+
+from ai_lib._core.catalog import CATALOG
+from ai_lib._core.dialects import DIALECTS
+from ai_lib._core.errors import ConfigurationError, MissingApiKeyError
+from ai_lib._core.providers import ProviderSpec, ResolvedTarget
+from ai_lib._core.secrets import Secret, check_base_url, redact
+
+if TYPE_CHECKING:
+    from ai_lib._core.dialects import Dialect
+
+Environ = Mapping[str, str] | None
+ApiKey = str | Callable[[], str] | Secret
+
+_optional = attrs.validators.optional
+_text = _optional(attrs.validators.instance_of(str))
+
+
+@attrs.frozen(init=False)
+class Target:
+    """
+    Where an attempt may go, in a caller's words; what is left out comes from the record or the environment.
+
+    Attributes:
+        provider: Id or alias of the provider, or a record that need not be registered.
+
+        model: The provider's name of the model; ``None``: the default one.
+
+        api_key: The key, or a function that gives it, asked at each attempt. Never shown.
+
+        base_url: Another address than the record's.
+
+        weight: Its share under the strategy ``"weighted"``, above zero.
+
+        prices: Of a million tokens read and of a million written, in any currency; all that
+            ``"cheapest"`` looks at.
+
+        dialect: Another dialect that the provider speaks.
+
+        provider_options: What the record asks for (``resource``, ``region`` …), else from the environment.
+    """
+
+    provider: str | ProviderSpec = attrs.field(
+        validator=attrs.validators.instance_of((str, ProviderSpec))
+    )
+    model: str | None = attrs.field(default=None, validator=_text)
+    api_key: Secret | Callable[[], str] | None = attrs.field(default=None, repr=False)
+    base_url: str | None = attrs.field(
+        default=None, validator=_text, repr=lambda url: repr(url and redact(url))
+    )
+    weight: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
+    prices: tuple[float, float] | None = None
+    dialect: str | None = attrs.field(default=None, validator=_text)
+    provider_options: Mapping[str, str] = attrs.field(factory=dict)
+
+    def __init__(
+        self,
+        provider: str | ProviderSpec,
+        model: str | None = None,
+        *,
+        api_key: ApiKey | None = None,
+        base_url: str | None = None,
+        weight: float = 1.0,
+        prices: tuple[float, float] | None = None,
+        dialect: str | None = None,
+        provider_options: Mapping[str, str] | None = None,
+    ) -> None:
+        try:
+            key = Secret(api_key, "api_key") if isinstance(api_key, str) else api_key
+        finally:
+            del api_key  # tracebacks show the locals of their frames
+        self.__attrs_init__(
+            provider=provider,
+            model=model,
+            api_key=key,
+            base_url=base_url,
+            weight=weight,
+            prices=_to_prices(prices),
+            dialect=dialect,
+            provider_options=dict(provider_options or {}),
+        )
+
+    @classmethod
+    def of(
+        cls, value: str | ProviderSpec | Target, model: str | None = None, **more: Any
+    ) -> Target:
+        """
+        Read what callers write: a provider, ``"provider/model"``, ``"provider:model"`` or a target.
+
+        Args:
+            value: A string is taken apart only if no *model* is given.
+
+            model: As the attribute, and so are *more*; a target is given back as it is.
+        """
+        if isinstance(value, Target):
+            return value
+        found = None
+        if isinstance(value, str) and model is None:
+            found = split_model_string(value)
+        return cls(*(found or (value, model)), **more)
+
+
+def _to_prices(prices: tuple[float, float] | None) -> tuple[float, float] | None:
+    if prices is None:
+        return None
+    pair = tuple(prices)
+    if len(pair) != 2 or any(
+        not isinstance(price, int | float) or not price >= 0 for price in pair
+    ):
+        raise ValueError("prices must be two numbers: of a million tokens in, and out")
+    return pair
+
+
+@attrs.frozen(kw_only=True)
+class KeySource:
+    """
+    Where a target's key comes from.
+
+    Attributes:
+        variable: The environment variable that ``to_curl`` names in its place.
+
+        secret: The key; ``None``: it is asked for at each attempt.
+    """
+
+    variable: str
+    secret: Secret | None = None
+    _given: Callable[[], str] | None = attrs.field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, key: object, *, variable: str) -> KeySource | None:
+        """
+        Read what callers write; ``None`` stays ``None``.
+
+        Raises:
+            ConfigurationError: A key that cannot be sent.
+        """
+        try:
+            if key is None:
+                return None
+            if isinstance(key, str):
+                return cls(variable=variable, secret=Secret(key, "api_key"))
+            if isinstance(key, Secret):
+                return cls(variable=variable, secret=key)
+            if callable(key):
+                return cls(variable=variable, given=cast("Callable[[], str]", key))
+            kind = type(key).__name__
+        finally:
+            del key
+        raise ConfigurationError(
+            f"api_key must be a string or a function that gives one, not {kind}."
+        )
+
+    def ask(self) -> Secret:
+        """
+        Give the key, asking the caller's function for it if there is one. May block.
+
+        Raises:
+            ConfigurationError: What it gave cannot be sent. What it raises passes.
+        """
+        if self.secret is not None:
+            return self.secret
+        given = cast("Callable[[], str]", self._given)
+        return Secret(given(), "api_key")
+
+
+# Providers by every name, in the spelling that _plain gives; the built-in ones first.
+_lock = threading.Lock()
+_providers: dict[str, ProviderSpec] = {}
+_dialects: dict[str, Dialect] = {}
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def _names_of(spec: ProviderSpec) -> dict[str, ProviderSpec]:
+    return {_plain(name): spec for name in (spec.id, *spec.aliases)}
+
+
+for _spec in CATALOG:
+    _providers.update(_names_of(_spec))
+
+
+def register_provider(spec: ProviderSpec) -> None:
+    """
+    Add a provider for the rest of this process.
+
+    Raises:
+        ValueError: Its id or an alias is taken.
+    """
+    if not isinstance(spec, ProviderSpec):
+        raise TypeError(f"a ProviderSpec is needed, not {type(spec).__name__}")
+    names = _names_of(spec)
+    with _lock:
+        for name in names:
+            if name in _providers:
+                raise ValueError(
+                    f"{spec.id!r} cannot be registered: {name!r} is a name of"
+                    f" {_providers[name].id!r} already"
+                )
+        _providers.update(names)
+
+
+def providers() -> tuple[ProviderSpec, ...]:
+    """
+    List every provider, the built-in ones first, each once.
+    """
+    with _lock:
+        return tuple({spec.id: spec for spec in _providers.values()}.values())
+
+
+def find_provider(name: str | ProviderSpec) -> ProviderSpec:
+    """
+    Find a provider by id or alias; case, ``-`` and ``_`` do not matter. A record is its own.
+
+    One that is not known is looked for among the entry points of the group ``ai_lib.providers``, by
+    that name; only that one is loaded.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    if isinstance(name, ProviderSpec):
+        return name
+    found = _providers.get(_plain(name)) or _from_entry_point(name)
+    if found is not None:
+        return found
+    from difflib import get_close_matches
+
+    known = {spec.id: None for spec in providers()}
+    close = get_close_matches(name.strip().lower(), (*known, *_providers), n=3)
+    meant = ", ".join(dict.fromkeys(_providers[_plain(one)].id for one in close))
+    hint = f" Did you mean {meant}?" if meant else ""
+    raise ConfigurationError(
+        f"No provider is called {redact(name)[:80]!r}.{hint}"
+        " Add one with register_provider(ProviderSpec(…))."
+    )
+
+
+def _from_entry_point(name: str) -> ProviderSpec | None:
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="ai_lib.providers"):
+        if _plain(entry.name) == _plain(name):
+            break
+    else:
+        return None
+    try:
+        loaded: Any = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"The entry point {entry.name!r} ({entry.value}) cannot be loaded: {error}"
+        ) from error
+    spec = loaded if isinstance(loaded, ProviderSpec) else None
+    if spec is None and callable(loaded):
+        spec = loaded()
+    if not isinstance(spec, ProviderSpec):
+        raise ConfigurationError(
+            f"The entry point {entry.name!r} ({entry.value}) gives no ProviderSpec."
+        )
+    with _lock:
+        if _providers.get(_plain(spec.id), spec) != spec:
+            raise ConfigurationError(
+                f"The entry point {entry.name!r} gives a provider of the id {spec.id!r},"
+                " which is taken."
+            )
+        for alias in (_plain(entry.name), *_names_of(spec)):
+            _providers.setdefault(alias, spec)
+    return spec
+
+
+def register_dialect(name: str, module: Dialect) -> None:
+    """
+    Add a dialect for the rest of this process.
+
+    Args:
+        name: As records name it.
+
+        module: A module, or any object, that satisfies ``Dialect``.
+
+    Raises:
+        ValueError: The name is taken.
+
+        TypeError: A function of ``Dialect`` is missing.
+    """
+    from ai_lib._core.dialects import Dialect
+
+    for function in vars(Dialect):
+        if not function.startswith("_") and not callable(
+            getattr(module, function, None)
+        ):
+            raise TypeError(f"the dialect {name!r} has no function {function}")
+    with _lock:
+        if name in DIALECTS or name in _dialects:
+            raise ValueError(f"there is a dialect called {name!r} already")
+        _dialects[name] = module
+
+
+def dialect_named(name: str) -> Dialect:
+    """
+    Find a dialect; a built-in one is imported when it is first asked for.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
+    if name in DIALECTS:
+        from importlib import import_module
+
+        return cast("Dialect", import_module(f"ai_lib._core.dialects.{name}"))
+    if name in _dialects:
+        return _dialects[name]
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, (*DIALECTS, *_dialects), n=2)
+    hint = f"Did you mean {' or '.join(close)}?" if close else _there_are(DIALECTS)
+    raise ConfigurationError(f"No dialect is called {name[:80]!r}. {hint}")
+
+
+def _there_are(names: tuple[str, ...]) -> str:
+    return f"There are {', '.join(names)}."
+
+
+def split_model_string(text: str) -> tuple[ProviderSpec, str] | None:
+    """
+    Take ``"provider/model"`` or ``"provider:model"`` apart at its first separator.
+
+    Returns:
+        The provider and the rest; ``None`` when what stands before is no known provider, or nothing does.
+    """
+    head, separator, model = text.partition("/")
+    before, colon, _ = head.partition(":")
+    if colon:
+        head, separator, model = before, colon, text[len(before) + 1 :]
+    spec = _providers.get(_plain(head)) if separator else None
+    return None if spec is None else (spec, model)
+
+
+def _value(environ: Environ, name: str) -> str:
+    return (os.environ if environ is None else environ).get(name, "").strip()
+
+
+def _first_set(environ: Environ, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if _value(environ, name)), None)
+
+
+def first_configured(environ: Environ = None) -> ProviderSpec | None:
+    """
+    Find the first provider of the catalogue for which the environment holds a key.
+    """
+    for spec in providers():
+        if _first_set(environ, spec.api_key_env):
+            return spec
+    return None
+
+
+def resolve(
+    target: Target, *, environ: Environ = None
+) -> tuple[ResolvedTarget, KeySource | None]:
+    """
+    Look up all that an attempt at *target* needs.
+
+    The base URL is the target's own, else that of the provider's variables, else of ``AI_BASE_URL``, else
+    the record's. The key is the target's own, else that of the provider's variables, else of
+    ``AI_API_KEY``. A provider's key goes to the hosts of its record, and to those that somebody named for
+    it: as ``base_url``, in the provider's own variable, or in ``AI_BASE_URL``, which redirects every
+    provider, keys included.
+
+    Returns:
+        The target, and where its key comes from; ``None``: it needs none, and there is none.
+
+    Raises:
+        ConfigurationError: No such provider or dialect, a setting that is missing or cannot be right.
+
+        MissingApiKeyError: No key where one is due.
+    """
+    spec = find_provider(target.provider)
+    dialect = target.dialect or spec.dialect
+    options = _options(spec, target.provider_options, environ)
+    base_url = _base_url(spec, target, dialect, environ)
+    for name in re.findall(r"\{(\w+)\}", base_url):
+        base_url = base_url.replace(f"{{{name}}}", _option(spec, options, name))
+    if base_url or not spec.embedded:
+        base_url = check_base_url(base_url)
+    resolved = ResolvedTarget(
+        spec=attrs.evolve(spec, dialect=dialect),
+        model=target.model or "",
+        base_url=base_url,
+        options=options,
+    )
+    return resolved, _key_source(spec, target, environ)
+
+
+def _options(
+    spec: ProviderSpec, given: Mapping[str, str], environ: Environ
+) -> dict[str, str]:
+    for name in given:
+        if name not in spec.options:
+            takes = ", ".join(spec.options) or "none"
+            raise ConfigurationError(
+                f"{spec.id} takes no provider option {name!r}; it takes {takes}."
+            )
+    found = {
+        name: str(
+            given.get(name) or _value(environ, _first_set(environ, variables) or "")
+        )
+        for name, variables in spec.options.items()
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+_IN_URL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
+
+
+def _option(spec: ProviderSpec, options: Mapping[str, str], name: str) -> str:
+    value = options.get(name)
+    if value is None:
+        ways = [
+            f"pass provider_options={{{name!r}: …}}",
+            *_setting(spec.options.get(name)),
+        ]
+        raise ConfigurationError(f"{spec.id} needs {name!r}: {' or '.join(ways)}.")
+    value = value.removeprefix("https://").rstrip("/")
+    if not _IN_URL.fullmatch(value):
+        raise ConfigurationError(
+            f"The provider option {name!r} of {spec.id} cannot stand in a URL."
+        )
+    return value
+
+
+def _setting(variables: tuple[str, ...] | None) -> list[str]:
+    return [f"set {' or '.join(variables)}"] if variables else []
+
+
+def _base_url(
+    spec: ProviderSpec, target: Target, dialect: str, environ: Environ
+) -> str:
+    usual = spec.base_url
+    if dialect != spec.dialect and target.base_url is None:
+        usual = spec.other_dialects.get(dialect, "")
+        if not usual:
+            spoken = (spec.dialect, *spec.other_dialects)
+            raise ConfigurationError(
+                f"{spec.id} does not speak {dialect!r} but {', '.join(spoken)};"
+                " for another server pass base_url= too."
+            )
+    if target.base_url is not None:
+        dialect_named(dialect)
+        return target.base_url
+    # A variable names the provider's own surface; another one is found only below it.
+    below = usual.startswith(spec.base_url)
+    variable = _first_set(environ, spec.base_url_env) if below else None
+    if variable:
+        own = _completed(spec, variable, _value(environ, variable))
+        return own + usual.removeprefix(spec.base_url)
+    if not spec.embedded and _value(environ, "AI_BASE_URL"):
+        return check_base_url(_value(environ, "AI_BASE_URL"), "AI_BASE_URL")
+    return usual
+
+
+def _completed(spec: ProviderSpec, variable: str, value: str) -> str:
+    """
+    Make a base URL of what a variable holds: maybe a host alone, or without its path.
+    """
+    usual = urlsplit(spec.base_url)
+    if "://" not in value:
+        port = re.search(r":\d+$", usual.netloc)
+        bare = port is not None and not re.search(r":\d+(?:/|$)", value)
+        value = f"{usual.scheme}://{value}{port[0] if port and bare else ''}"
+    url = check_base_url(value, variable)
+    if not urlsplit(url).path:
+        url += spec.base_url_suffixes.get(variable, "")
+    return url
+
+
+def _key_source(
+    spec: ProviderSpec, target: Target, environ: Environ
+) -> KeySource | None:
+    variables = spec.api_key_env or ("AI_API_KEY",)
+    if target.api_key is not None:
+        return KeySource.of(target.api_key, variable=variables[0])
+    if spec.embedded:
+        return None
+    variable = _first_set(environ, (*spec.api_key_env, "AI_API_KEY"))
+    if variable:
+        secret = Secret(_value(environ, variable), variable)
+        return KeySource(variable=variable, secret=secret)
+    if spec.key_required:
+        raise MissingApiKeyError(
+            f"No API key for {spec.id}: pass api_key= or set {' or '.join(variables)}.",
+            provider=spec.id,
+        )
+    return None
+
+
+_AUTO = frozenset({"", "auto", "default", "provider_default"})
+
+
+def resolve_model(
+    spec: ProviderSpec,
+    requested: str | None,
+    *,
+    default: str | None = None,
+    environ: Environ = None,
+) -> str | None:
+    """
+    Tell which model *requested* means at a provider.
+
+    Empty, ``auto``, ``default`` and ``provider_default`` mean: the client's *default*, else what the
+    provider's variables name, else the record's default, else what ``DEFAULT_AI_MODEL`` names, whatever
+    provider that was meant for.
+
+    Returns:
+        The model; ``None`` when it is the first that the server lists.
+
+    Raises:
+        ConfigurationError: Nothing names one.
+    """
+    if not _is_auto(requested):
+        return requested
+    if not _is_auto(default):
+        return default
+    for variable in spec.model_env:
+        if not _is_auto(_value(environ, variable)):
+            return _value(environ, variable)
+    fallback = spec.default_model or _value(environ, "DEFAULT_AI_MODEL")
+    if not _is_auto(fallback):
+        return fallback
+    if spec.first_listed_model:
+        return None
+    ways = " or ".join(["pass model=", *_setting(spec.model_env)])
+    raise ConfigurationError(f"{spec.id} has no default model: {ways}.")
+
+
+def _is_auto(model: str | None) -> bool:
+    return model is None or model.strip().lower() in _AUTO

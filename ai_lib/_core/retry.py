@@ -1,0 +1,103 @@
+"""
+When to try the same target again. tenacity decides; nothing here sleeps.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ai_lib._core.errors import AiLibError, ApiError, QuotaExhaustedError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState, Retrying
+
+RETRIED_STATUSES = frozenset({408, 409, 425, 429, *range(500, 600)})
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """
+    When to try the same target again.
+
+    Failed connections, time-outs and the *statuses* are retried, with the identical bytes; bad
+    certificates, used-up quota and everything that another attempt cannot mend are not. The wait
+    is random between nothing and *backoff*, doubled each time up to *backoff_cap*, and never
+    less than what the provider asks for.
+
+    Attributes:
+        attempts: How many attempts in all, the first included.
+
+        backoff: Seconds; bound of the first wait, doubled for each next one.
+
+        backoff_cap: Seconds; bound of every wait that the provider did not ask for.
+
+        retry_after_cap: Seconds; a provider that asks for more is not waited for: its error is
+            raised at once, with ``retry_after`` on it.
+
+        statuses: HTTP statuses that are worth another attempt.
+    """
+
+    attempts: int = attrs.field(default=3, validator=attrs.validators.ge(1))
+    backoff: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
+    backoff_cap: float = attrs.field(default=8.0, validator=attrs.validators.ge(0))
+    retry_after_cap: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
+    statuses: frozenset[int] = attrs.field(
+        default=RETRIED_STATUSES, converter=frozenset, repr=False
+    )
+
+    def retries(self, error: BaseException) -> bool:
+        """
+        Whether *error* is worth another attempt at the same target.
+        """
+        if not isinstance(error, AiLibError) or isinstance(error, QuotaExhaustedError):
+            return False
+        if "retryable" in vars(error) or not isinstance(error, ApiError):
+            return error.is_retryable  # the provider or the transport said so itself
+        return error.status_code in self.statuses
+
+    def wait(self, failures: int, error: BaseException | None) -> float:
+        """
+        Seconds to wait after *failures* failed attempts, the last with *error*.
+        """
+        bound = min(self.backoff * 2 ** min(failures - 1, 30), self.backoff_cap)
+        asked = getattr(error, "retry_after", None) or 0.0
+        return max(asked, random.uniform(0, bound))  # noqa: S311  # no secret
+
+    def retrying(
+        self, sleep: Callable[[float], object], *, room: Callable[[], float | None]
+    ) -> Retrying:
+        """
+        Make tenacity's loop for one call.
+
+        Args:
+            sleep: Told how long to wait before the next attempt; the flow waits in its place.
+
+            room: Seconds that the call has left; a wait that would pass them is not begun.
+        """
+        from tenacity import Retrying, retry_if_exception
+
+        def wait(state: RetryCallState) -> float:
+            outcome = state.outcome
+            return self.wait(state.attempt_number, outcome and outcome.exception())
+
+        def stop(state: RetryCallState) -> bool:
+            outcome = state.outcome
+            asked = getattr(outcome and outcome.exception(), "retry_after", None) or 0.0
+            left = room()
+            return (
+                state.attempt_number >= self.attempts
+                or asked > self.retry_after_cap
+                or (left is not None and state.upcoming_sleep >= left)
+            )
+
+        return Retrying(
+            sleep=sleep,
+            retry=retry_if_exception(self.retries),
+            wait=wait,
+            stop=stop,
+            reraise=True,
+        )

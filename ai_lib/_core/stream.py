@@ -1,0 +1,655 @@
+"""
+Bytes of a stream to chunks, and the whole answer that they add up to.
+
+A ``ChunkDecoder`` does not wait and does not know where the bytes come from. What it gives never
+depends on where they were cut: chunks in order, and behind them the error or the end.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ai_lib._core.chat import (
+    ChatCompletionChunk,
+    ChatCompletionResponse,
+    Choice,
+    ChunkChoice,
+    Citation,
+    Delta,
+    FinishReason,
+    ToolCallDelta,
+    Usage,
+    UsageStatus,
+)
+from ai_lib._core.errors import (
+    AiLibError,
+    IncompleteStreamError,
+    InvalidResponseError,
+    ResponseTooLargeError,
+)
+from ai_lib._core.framing import Framer, make_framer
+from ai_lib._core.http import DEFAULT_LIMITS, SizeLimits
+from ai_lib._core.inflate import Inflater
+from ai_lib._core.messages import Message, Role
+from ai_lib._core.secrets import redact
+from ai_lib._core.tools import ToolCall
+
+if TYPE_CHECKING:
+    from ai_lib._core.dialects import ChunkParser, Frame, Framing
+    from ai_lib._core.ledger import Attempt
+
+#: Bytes of an answer without a chunk that are kept for the error, and characters of it shown.
+_HEAD = 4_000
+_SHOWN = 2_000
+
+#: What cannot begin a stream of this framing: a JSON body or a page in its place.
+_WHOLE_STARTS: dict[Framing, bytes] = {
+    "sse": b"{[<",
+    "json_lines": b"<",
+    "aws_event_stream": b"{[<",
+}
+#: The first letters of comments, ``data``, ``event``, ``id`` and ``retry``.
+_SSE_STARTS = b":deir"
+_JSON_TYPES = frozenset({"application/json", "application/problem+json", "text/json"})
+_PADDING = b" \t\r\n\xef\xbb\xbf"
+_PADDING_LIMIT = 64 * 1024
+
+
+def _finish_reason(reason: str | None, *, calls: bool) -> str | None:
+    # Gemini, Ollama and others stop with calls, and do not say so.
+    if calls and reason == FinishReason.STOP:
+        return FinishReason.TOOL_CALLS
+    return reason
+
+
+def _too_large(limit: int) -> ResponseTooLargeError:
+    return ResponseTooLargeError(f"The answer is larger than {limit:,} bytes.")
+
+
+def _joined(buffer: io.StringIO) -> str | None:
+    return buffer.getvalue() or None
+
+
+@attrs.define(repr=False)
+class _CallSoFar:
+    """
+    One tool call as far as it has come.
+    """
+
+    id: str = ""
+    name: str = ""
+    arguments: io.StringIO = attrs.field(factory=io.StringIO)
+    extra: Mapping[str, Any] | None = None
+
+    def add(self, delta: ToolCallDelta) -> None:
+        self.id = self.id or delta.id or ""
+        self.name = self.name or delta.name or ""
+        if delta.arguments:
+            self.arguments.write(delta.arguments)
+        if delta.extra is not None:
+            self.extra = delta.extra
+
+    def to_call(self, index: int) -> ToolCall:
+        arguments = self.arguments.getvalue() or "{}"
+        return ToolCall(self.id or f"call_{index}", self.name, arguments, extra=self.extra)
+
+
+@attrs.define(repr=False)
+class _ChoiceSoFar:
+    """
+    One choice as far as it has come.
+    """
+
+    text: io.StringIO = attrs.field(factory=io.StringIO)
+    reasoning: io.StringIO = attrs.field(factory=io.StringIO)
+    refusal: io.StringIO = attrs.field(factory=io.StringIO)
+    calls: dict[int, _CallSoFar] = attrs.field(factory=dict)
+    provider_state: Mapping[str, Any] | None = None
+    finish_reason: str | None = None
+    raw_finish_reason: str | None = None
+    logprobs: dict[str, Any] | None = None
+
+    def add_rare(self, delta: Delta) -> int:
+        """
+        Add what few deltas have; give the number of characters.
+        """
+        size = self.refusal.write(delta.refusal) if delta.refusal else 0
+        if delta.provider_state is not None:
+            self.provider_state = delta.provider_state
+        for piece in delta.tool_calls:
+            call = self.calls.get(piece.index)
+            if call is None:
+                call = self.calls[piece.index] = _CallSoFar()
+            call.add(piece)
+            size += len(piece.arguments)
+        return size
+
+    def add_end(self, choice: ChunkChoice) -> None:
+        """
+        Add a finish reason; put right what the parser, which sees one frame, could not know.
+        """
+        choice.finish_reason = _finish_reason(choice.finish_reason, calls=bool(self.calls))
+        self.finish_reason = choice.finish_reason
+        self.raw_finish_reason = choice.raw_finish_reason
+
+    def add_logprobs(self, logprobs: Mapping[str, Any]) -> None:
+        if self.logprobs is None:
+            self.logprobs = {}
+        for key, value in logprobs.items():
+            if isinstance(value, list):
+                before = self.logprobs.get(key)
+                if isinstance(before, list):
+                    before.extend(value)
+                else:
+                    self.logprobs[key] = list(value)
+            elif value is not None or key not in self.logprobs:
+                self.logprobs[key] = value
+
+    def to_choice(self, index: int) -> Choice:
+        calls = tuple(self.calls[key].to_call(key) for key in sorted(self.calls))
+        message = Message(
+            Role.ASSISTANT,
+            self.text.getvalue(),
+            tool_calls=calls,
+            reasoning=_joined(self.reasoning),
+            refusal=_joined(self.refusal),
+            provider_state=self.provider_state,
+        )
+        return Choice(
+            index=index,
+            message=message,
+            finish_reason=_finish_reason(self.finish_reason, calls=bool(calls)),
+            raw_finish_reason=self.raw_finish_reason,
+            logprobs=self.logprobs and {**self.logprobs},
+        )
+
+
+@attrs.define(repr=False)
+class _Answer:
+    """
+    The whole answer as far as it has come. Keeps no chunk, and of the raw events the last.
+
+    Attributes:
+        room: How many more characters it may have.
+    """
+
+    room: int
+    id: str = ""
+    model: str = ""
+    created: int = 0
+    usage: Usage | None = None
+    raw: Any = None
+    choices: dict[int, _ChoiceSoFar] = attrs.field(factory=dict)
+    citations: dict[Citation, None] = attrs.field(factory=dict)
+
+    def add(self, chunk: ChatCompletionChunk) -> None:
+        """
+        Add what *chunk* brings. Usage is cumulative everywhere: the last one is it.
+        """
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+        if chunk.raw is not None:
+            self.raw = chunk.raw
+        if not self.id:
+            self.id = chunk.id
+        if not self.model:
+            self.model = chunk.model
+        if not self.created:
+            self.created = chunk.created
+        for choice in chunk.choices:
+            so_far = self.choices.get(choice.index)
+            if so_far is None:
+                so_far = self.choices[choice.index] = _ChoiceSoFar()
+            delta = choice.delta
+            if delta.content:
+                self.room -= so_far.text.write(delta.content)
+            if delta.reasoning:
+                self.room -= so_far.reasoning.write(delta.reasoning)
+            if delta.tool_calls or delta.refusal or delta.provider_state is not None:
+                self.room -= so_far.add_rare(delta)
+            if delta.citations:
+                self.citations.update(dict.fromkeys(delta.citations))
+            if choice.finish_reason is not None:
+                so_far.add_end(choice)
+            if choice.logprobs is not None:
+                so_far.add_logprobs(choice.logprobs)
+
+    @property
+    def finished(self) -> bool:
+        """
+        Whether there is a choice, and every one has a finish reason.
+        """
+        ends = [choice.finish_reason is not None for choice in self.choices.values()]
+        return bool(ends) and all(ends)
+
+    def to_response(
+        self, base: ChatCompletionResponse, *, ended: bool
+    ) -> ChatCompletionResponse:
+        """
+        Give the answer in the type of a whole one, with what *base* knows besides.
+        """
+        missing = UsageStatus.UNSUPPORTED if ended else UsageStatus.PENDING
+        return attrs.evolve(
+            base,
+            id=self.id or base.id,
+            model=self.model or base.model,
+            created=self.created or base.created,
+            choices=tuple(self.choices[key].to_choice(key) for key in sorted(self.choices)),
+            usage=self.usage,
+            usage_status=missing if self.usage is None else UsageStatus.FINALIZED,
+            citations=tuple(self.citations),
+            raw=self.raw if isinstance(self.raw, Mapping) else {},
+        )
+
+
+def chunks_of(response: ChatCompletionResponse) -> list[ChatCompletionChunk]:
+    """
+    Give a whole answer as a stream of one chunk, as if it had been streamed.
+    """
+    choices = [
+        ChunkChoice(
+            choice.index,
+            _delta_of(choice.message),
+            finish_reason=choice.finish_reason,
+            raw_finish_reason=choice.raw_finish_reason,
+            logprobs=choice.logprobs,
+        )
+        for choice in response.choices
+    ]
+    if choices:
+        choices[0].delta.citations = response.citations
+    return [
+        ChatCompletionChunk(
+            choices,
+            id=response.id,
+            model=response.model,
+            usage=response.usage,
+            created=response.created,
+            raw=response.raw,
+        )
+    ]
+
+
+def _delta_of(message: Message) -> Delta:
+    calls = [
+        ToolCallDelta(index, call.id, call.name, call.arguments, call.extra)
+        for index, call in enumerate(message.tool_calls)
+    ]
+    return Delta(
+        content=message.text or None,
+        reasoning=message.reasoning,
+        tool_calls=calls,
+        role=message.role,
+        refusal=message.refusal,
+        provider_state=message.provider_state,
+    )
+
+
+@attrs.define(repr=False)
+class _WholeBody:
+    """
+    Framer and parser of an answer that is no stream: a JSON body, or a page.
+
+    Attributes:
+        response: The answer, once the bytes have ended.
+    """
+
+    _decode: Callable[[bytes], ChatCompletionResponse]
+    _limit: int
+    framing: Framing = "sse"
+    done: bool = False
+    progressed: bool = False
+    error: AiLibError | None = None
+    response: ChatCompletionResponse | None = None
+    _body: bytearray = attrs.field(factory=bytearray)
+
+    def feed(self, data: Any) -> list[Any]:
+        """
+        Collect bytes; no frame comes of them.
+        """
+        self.progressed = b"\n" in data
+        self._body += data
+        if len(self._body) > self._limit:
+            self._body.clear()
+            self.error = _too_large(self._limit)
+        return []
+
+    def close(self) -> list[Frame]:
+        """
+        Give no frame.
+        """
+        return []
+
+    def finish(self) -> Iterable[ChatCompletionChunk]:
+        """
+        Read the body.
+        """
+        if self._body.lstrip(_PADDING).startswith(b"<"):
+            raise InvalidResponseError("The provider answered with a page in place of a stream.")
+        response = self._decode(bytes(self._body))
+        choices = tuple(
+            attrs.evolve(
+                choice,
+                finish_reason=_finish_reason(
+                    choice.finish_reason, calls=bool(choice.message.tool_calls)
+                ),
+            )
+            for choice in response.choices
+        )
+        self.response = attrs.evolve(response, choices=choices)
+        self.done = True
+        return chunks_of(self.response)
+
+
+@attrs.define(kw_only=True, repr=False)
+class ChunkDecoder:
+    """
+    Decode one stream and add it up.
+
+    The order of use: ``next_chunk()`` until it gives ``None``; then it is over if ``ended`` says
+    so, else ``feed()`` the next bytes. Not thread-safe.
+
+    Args:
+        parser: The dialect's, new.
+
+        decode_whole: Reads a JSON body that came in place of a stream.
+
+        base: What is known of the answer besides its stream: provider, model asked for,
+            request id, warnings, limits of the provider.
+
+        content_type: The media type of the answer, in lower case, without parameters.
+
+        content_encoding: How its bytes are compressed.
+
+        limits: Bounds of sizes.
+
+    Attributes:
+        attempts: What the call tried, for ``response``.
+
+        progressed: Whether the last ``feed()`` completed a line, a comment's included. Ask
+            when the next bytes are due.
+
+        ended: Nothing more comes: the end mark was seen, the bytes ended properly, or the
+            error was raised.
+
+    Raises:
+        InvalidResponseError: At construction: the encoding is not one that can be read.
+    """
+
+    _parser: ChunkParser
+    _decode_whole: Callable[[bytes], ChatCompletionResponse]
+    _base: ChatCompletionResponse = attrs.field(factory=ChatCompletionResponse)
+    _content_type: str = ""
+    _content_encoding: str = ""
+    _limits: SizeLimits = DEFAULT_LIMITS
+    attempts: tuple[Attempt, ...] = attrs.field(
+        default=attrs.Factory(lambda self: self._base.attempts, takes_self=True)
+    )
+    progressed: bool = attrs.field(default=False, init=False)
+    ended: bool = attrs.field(default=False, init=False)
+    _inflater: Inflater = attrs.field(init=False)
+    _framer: Framer | None = attrs.field(default=None, init=False)
+    _whole: _WholeBody | None = attrs.field(default=None, init=False)
+    _answer: _Answer = attrs.field(init=False)
+    _inbox: deque[bytes] = attrs.field(factory=deque, init=False)
+    _frames: deque[Frame] = attrs.field(factory=deque, init=False)
+    _queue: deque[ChatCompletionChunk] = attrs.field(factory=deque, init=False)
+    _head: bytes = attrs.field(default=b"", init=False)
+    _padding: bytes = attrs.field(default=b"", init=False)
+    _broken: AiLibError | None = attrs.field(default=None, init=False)
+    _cut: AiLibError | None = attrs.field(default=None, init=False)
+    _error: AiLibError | None = attrs.field(default=None, init=False)
+    _no_more: bool = attrs.field(default=False, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _finished: bool = attrs.field(default=False, init=False)
+    _complete: bool = attrs.field(default=False, init=False)
+    _response: ChatCompletionResponse | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._inflater = Inflater(self._content_encoding)
+        self._answer = _Answer(self._limits.answer)
+
+    # Bytes in
+
+    def feed(self, data: bytes) -> None:
+        """
+        Take the next bytes, compressed as they came; ``b""`` says that there are no more.
+        """
+        self.progressed = False
+        if self._finished or self._no_more:
+            return
+        if not data:
+            self._no_more = True
+        elif self._inflater.plain:
+            self._frame(data)
+        else:
+            self._inbox.append(data)
+            self._inflate()
+
+    def cut(self, error: AiLibError | None = None) -> None:
+        """
+        Take that no more bytes come because of *error*.
+
+        It is raised behind the chunks that are still queued, unless these complete the answer.
+        """
+        self.feed(b"")
+        self._cut = error
+
+    # Chunks out
+
+    def next_chunk(self) -> ChatCompletionChunk | None:
+        """
+        Give the next chunk; ``None``: more bytes are needed, or it has ended.
+
+        Raises:
+            AiLibError: What ended the stream too early, behind the chunks that came before. It
+                carries what they add up to as ``partial``, and is raised once.
+        """
+        if not self._queue and not self._fill():
+            return None
+        chunk = self._queue.popleft()
+        self._answer.add(chunk)
+        return chunk
+
+    def peek(self) -> ChatCompletionChunk | None:
+        """
+        Give what ``next_chunk()`` will give, and leave it there.
+
+        Raises:
+            AiLibError: As ``next_chunk()``.
+        """
+        return self._queue[0] if self._queue or self._fill() else None
+
+    @property
+    def response(self) -> ChatCompletionResponse:
+        """
+        What the chunks so far add up to; after the end, the whole answer.
+        """
+        cached = self._response
+        if cached is not None and cached.attempts is self.attempts:
+            return cached
+        base = attrs.evolve(self._base, attempts=self.attempts)
+        whole = self._whole and self._whole.response
+        if whole is not None and self._complete:
+            response = attrs.evolve(
+                whole,
+                model=whole.model or base.model,
+                provider=base.provider,
+                request_id=whole.request_id or base.request_id,
+                warnings=(*base.warnings, *whole.warnings),
+                attempts=base.attempts,
+                rate_limits=base.rate_limits,
+            )
+        else:
+            response = self._answer.to_response(base, ended=self._complete)
+        self._response = response if self.ended else None
+        return response
+
+    def _fill(self) -> bool:
+        """
+        Queue what the next frame gives that gives something; ``False``: no frame does.
+        """
+        queue, frames, parser = self._queue, self._frames, self._parser
+        while not queue:
+            if frames and not parser.done and self._answer.room >= 0:
+                try:
+                    queue.extend(parser.feed(frames.popleft()))
+                except AiLibError as error:
+                    self._fail(error)
+            elif self._advance():
+                parser = self._parser
+            else:
+                return self._settle()
+        return True
+
+    # Between bytes and frames
+
+    def _advance(self) -> bool:
+        """
+        Do what is next when there is no frame to parse; ``False``: nothing is.
+        """
+        if self._finished:
+            return False
+        if self._parser.done:
+            self._finish()
+        elif self._answer.room < 0:
+            self._fail(_too_large(self._limits.answer))
+        elif self._broken is not None:
+            self._fail(self._broken)
+        elif self._inbox or self._inflater.pending:
+            self._inflate()
+        elif not self._no_more:
+            return False
+        elif self._framer is not None and not self._closed:
+            self._closed = True
+            self._frames.extend(self._framer.close())
+        else:
+            self._finish()
+        return True
+
+    def _inflate(self) -> None:
+        """
+        Frame the next piece of compressed bytes. One at a time, so that what is compressed a
+        thousand times does not become frames all at once.
+        """
+        data = b"" if self._inflater.pending else self._inbox.popleft()
+        try:
+            piece = self._inflater.feed(data)
+        except AiLibError as error:
+            self._broken = self._broken or error.with_traceback(None)
+        else:
+            self._frame(piece)
+
+    def _frame(self, piece: bytes) -> None:
+        if self._broken is not None:
+            return
+        if not self._answer.choices:
+            self._head += piece[: _HEAD - len(self._head)]
+        framer = self._framer
+        if framer is None:
+            self.progressed = b"\n" in piece
+            piece = self._padding + piece
+            framer = self._framer = self._choose_framer(piece)
+            if framer is None:
+                self._padding = piece
+                return
+            self._padding = b""
+        self._frames += framer.feed(piece)
+        if framer.progressed:
+            self.progressed = True
+        self._broken = framer.error
+
+    def _choose_framer(self, begin: bytes) -> Framer | None:
+        """
+        Tell a stream from a whole body by its first byte; ``None``: only padding so far.
+        """
+        start = begin.lstrip(_PADDING)[:1]
+        if not start and len(begin) < _PADDING_LIMIT:
+            return None
+        framing = self._parser.framing
+        whole = start != b"" and start in _WHOLE_STARTS[framing]
+        if self._content_type in _JSON_TYPES and framing == "sse":
+            whole = start not in _SSE_STARTS
+        if whole:
+            self._parser = self._whole = _WholeBody(self._decode_whole, self._limits.answer)
+            return self._whole
+        return make_framer(framing, self._limits.event)
+
+    # The end
+
+    def _finish(self) -> None:
+        """
+        Parse no more, and queue what the parser held back.
+        """
+        self._finished = True
+        self._frames.clear()
+        self._inbox.clear()
+        if self._whole is not None and (self._cut or self._error):
+            return
+        try:
+            self._queue.extend(self._parser.finish())
+        except AiLibError as error:
+            self._fail(error)
+
+    def _fail(self, error: AiLibError) -> None:
+        """
+        Note what ended the stream; it is raised behind the chunks that are left.
+        """
+        # A frame that was not ended when the bytes did is a cut one: what is wrong is the cut.
+        torn = self._closed and not self._finished
+        if self._error is None and not (torn and isinstance(error, InvalidResponseError)):
+            # The traceback's frames hold bytes of the stream, and this object.
+            self._error = error.with_traceback(None)
+        if not self._finished:
+            self._finish()
+
+    def _settle(self) -> bool:
+        """
+        Once nothing is left, end or raise. It is never ``True``.
+        """
+        if not self._finished or self.ended:
+            return False
+        error = self._error
+        self._complete = error is None and (self._parser.done or self._answer.finished)
+        if not self._complete:
+            error = self._explained(error or self._cut or self._incomplete())
+        self.ended = True
+        self._error = self._cut = self._broken = None
+        if error is not None:
+            raise error
+        return False
+
+    def _incomplete(self) -> AiLibError:
+        who = self._base.provider or "The provider"
+        start = self._head.lstrip(_PADDING)[:1]
+        if self._answer.choices:
+            return IncompleteStreamError(f"{who} ended the stream before the end of the answer.")
+        if not start:
+            return IncompleteStreamError(f"{who} answered with nothing.")
+        if self._parser.framing == "sse" and start not in _SSE_STARTS:
+            kind = self._content_type or "something else"
+            return InvalidResponseError(f"{who} answered with {kind} in place of a stream.")
+        return IncompleteStreamError(f"{who} ended the stream before its first chunk.")
+
+    def _explained(self, error: AiLibError) -> AiLibError:
+        """
+        Add to *error* what the stream knows of itself.
+        """
+        base = self._base
+        error.provider = error.provider or base.provider or None
+        error.model = error.model or base.model or None
+        error.request_id = error.request_id or base.request_id
+        error.rate_limits = error.rate_limits or base.rate_limits
+        begun = bool(self._answer.choices)
+        if error.partial is None and (begun or isinstance(error, IncompleteStreamError)):
+            error.partial = self.response
+        unread = isinstance(error, (IncompleteStreamError, InvalidResponseError))
+        if error.body is None and unread and not begun and self._head:
+            text = redact(self._head.decode("utf-8", "replace"))
+            error.body = text[:_SHOWN]
+        return error

@@ -1,0 +1,25 @@
+"""
+This machine, for both shells: files, processes, terminals. No network, and nothing that knows a provider.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_lib._core.providers import Origin
+
+
+def serve(model: str | None = None) -> Origin:
+    """
+    Have the embedded model's server running, and say where it listens; blocks until it does.
+
+    Args:
+        model: Path of a GGUF file; by default the one that is found or fetched.
+
+    Raises:
+        LocalModelError: It cannot run, and why.
+    """
+    from ai_lib._host import local_model
+
+    return local_model.serve(model)

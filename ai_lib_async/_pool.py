@@ -1,0 +1,161 @@
+"""
+What stays open below the async transport: many small pools in place of one large one.
+
+A pool of httpx looks through all its connections for each request, which costs milliseconds with
+hundreds in flight. Pools of a few connections each, filled one after another, do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio.lowlevel
+import httpx
+import sniffio
+
+#: Connections of one pool, and how many are kept open when idle.
+_ROOM = 16
+#: Seconds that an idle connection is kept.
+_KEPT = 90.0
+
+#: Makes the transport of one pool from proxy and certificates.
+Engine = Callable[[ssl.SSLContext, str | None], httpx.AsyncBaseTransport]
+
+
+def plain_engine(tls: ssl.SSLContext, proxy: str | None) -> httpx.AsyncBaseTransport:
+    """
+    Make a pool of httpx's own.
+    """
+    limits = httpx.Limits(
+        max_connections=None,
+        max_keepalive_connections=_ROOM,
+        keepalive_expiry=_KEPT,
+    )
+    return httpx.AsyncHTTPTransport(
+        verify=tls, proxy=proxy, limits=limits, trust_env=False
+    )
+
+
+class Pool:
+    """
+    One small pool and how many exchanges it carries.
+    """
+
+    __slots__ = ("busy", "transport")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.transport = transport
+        self.busy = 0
+
+
+class Pools:
+    """
+    The pools of one client in one event loop, by proxy. Used by that loop alone.
+    """
+
+    def __init__(self, engine: Engine, tls: ssl.SSLContext) -> None:
+        self._engine = engine
+        self._tls = tls
+        self._by_proxy: dict[str | None, list[Pool]] = {}
+
+    def enter(self, proxy: str | None) -> Pool:
+        """
+        Choose the first pool with room, and count an exchange in; ``leave`` counts it out.
+        """
+        pools = self._by_proxy.setdefault(proxy, [])
+        for pool in pools:
+            if pool.busy < _ROOM:
+                break
+        else:
+            pool = Pool(self._engine(self._tls, proxy))
+            pools.append(pool)
+        pool.busy += 1
+        return pool
+
+    @staticmethod
+    def leave(pool: Pool) -> None:
+        """
+        Count an exchange out.
+        """
+        pool.busy -= 1
+
+    async def close(self) -> None:
+        """
+        Close every pool.
+        """
+        pools = [pool for pools in self._by_proxy.values() for pool in pools]
+        self._by_proxy.clear()
+        for pool in pools:
+            await pool.transport.aclose()
+
+
+class Loops:
+    """
+    Pools by event loop: a connection belongs to the loop that opened it, and to its process.
+    """
+
+    def __init__(self, make: Callable[[], Pools]) -> None:
+        self._make = make
+        self._process = os.getpid()
+        self._pools: weakref.WeakKeyDictionary[Any, Pools]
+        self._pools = weakref.WeakKeyDictionary()
+
+    def here(self) -> Pools:
+        """
+        Give the running loop's pools.
+        """
+        if self._process != os.getpid():  # the parent still uses its sockets
+            self._process, self._pools = os.getpid(), weakref.WeakKeyDictionary()
+        loop = running_loop()
+        pools = self._pools.get(loop)
+        if pools is None:
+            pools = self._pools[loop] = self._make()
+        return pools
+
+    async def close(self) -> None:
+        """
+        Close the running loop's pools; those of loops that have ended went with them.
+        """
+        pools = self._pools.pop(running_loop(), None)
+        if pools is not None and self._process == os.getpid():
+            await pools.close()
+
+
+def running_loop() -> Any:
+    """
+    Give the event loop, or what stands for it under trio: it can be called from other threads.
+    """
+    return anyio.lowlevel.current_token().native_token
+
+
+def soon(loop: Any, function: Callable[[], object]) -> None:
+    """
+    Have *loop* call *function* soon; from any thread. Does nothing once the loop has ended.
+    """
+    schedule = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    try:
+        schedule(function)
+    except RuntimeError:
+        pass  # the loop has ended, and all that waited in it
+
+
+_spawned: set[Any] = set()
+
+
+def spawn(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """
+    Run a coroutine function in a task of its own; called within the loop, by ``soon``.
+    """
+    if sniffio.current_async_library() == "asyncio":
+        task = asyncio.get_running_loop().create_task(function())
+        _spawned.add(task)  # the loop itself holds tasks weakly
+        task.add_done_callback(_spawned.discard)
+    else:
+        import trio
+
+        trio.lowlevel.spawn_system_task(function)

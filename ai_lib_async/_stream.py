@@ -1,0 +1,127 @@
+"""
+A running stream, async.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ai_lib._core.call import Call
+from ai_lib._core.chat import ChatCompletionChunk, ChatCompletionResponse
+from ai_lib._core.errors import NetworkError
+from ai_lib._core.reading import StreamState
+from ai_lib._core.stream import ChunkDecoder
+
+if TYPE_CHECKING:
+    from ai_lib_async._transport import ByteStream
+
+Opening = Callable[[], "Awaitable[tuple[ByteStream | None, ChunkDecoder]]"]
+
+
+class ChatCompletionStream(StreamState):
+    """
+    The chunks of an answer as they come: an iterator, and a context manager that closes.
+
+    It closes itself when it is exhausted, fails, is cancelled, left or collected. Iterate it in one
+    task; a handle's ``cancel`` may come from any thread.
+    """
+
+    def __init__(
+        self, opening: Opening, call: Call, *, provider: str, model: str
+    ) -> None:
+        super().__init__(call, provider=provider, model=model)
+        self._opening = opening
+        self._source: ByteStream | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        try:
+            while (chunk := self._ready()) is None and not self._over():
+                await self._more()
+        except BaseException as error:
+            self._fail(error)
+            await self._release()
+            raise
+        if chunk is None:
+            await self._complete()
+            raise StopAsyncIteration
+        return chunk
+
+    async def _more(self) -> None:
+        if self._decoder is None:
+            await self._open()
+            return
+        assert self._source is not None
+        self._reading = True
+        self._before_read()
+        try:
+            data = await self._source.read(self._call)
+        except NetworkError as error:
+            self._decoder.cut(error)
+        else:
+            self._decoder.feed(data)
+        finally:
+            self._call.deadlines.pause()
+            self._reading = False
+
+    async def _open(self) -> None:
+        self._source, self._decoder = await self._opening()
+
+    async def _complete(self) -> None:
+        if self._outcome is None:
+            self._outcome = "completed"
+            source, self._source = self._source, None
+            if source is not None:
+                await source.drain(self._call)
+
+    async def _release(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            await source.close()
+
+    @property
+    def text_stream(self) -> AsyncIterator[str]:
+        """
+        The text alone, piece by piece, empty pieces left out.
+        """
+        return (chunk.text async for chunk in self if chunk.text)
+
+    async def until_done(self) -> ChatCompletionResponse:
+        """
+        Read to the end and give the whole answer.
+        """
+        async for _ in self:
+            pass
+        return self.response
+
+    async def close(self) -> None:
+        """
+        Close the connection, whatever has come. Allowed twice, and after the end.
+        """
+        if self._outcome is not None:
+            return
+        self._outcome = "closed"
+        if self._reading:
+            self._call.cancel()  # the reader closes as it leaves
+        else:
+            await self._release()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        source = getattr(self, "_source", None)
+        if source is not None:
+            source.abandon()

@@ -1,0 +1,274 @@
+"""
+Send and read over httpx. Nothing here knows a provider, a retry or JSON.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import certifi
+import httpx
+
+from ai_lib._core.call import Call
+from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
+from ai_lib._core.failures import failure_of
+from ai_lib._core.flow import Send
+from ai_lib._core.http import HttpRequest, HttpResponse
+from ai_lib._core.network import NetworkSettings, tls_context
+from ai_lib_async._pool import (
+    Loops,
+    Pool,
+    Pools,
+    plain_engine,
+    running_loop,
+    soon,
+    spawn,
+)
+from ai_lib_async._wait import Wait
+
+#: Seconds to wait for the end of a body behind a stream's end mark.
+_DRAIN = 0.05
+
+
+class ByteStream:
+    """
+    An open body. One task at a time reads it.
+    """
+
+    def __init__(self, response: httpx.Response, url: str, place: _Place) -> None:
+        self._response = response
+        self._url = url
+        self._place = place
+        self._bytes: AsyncIterator[bytes] = _raw(response)
+        self._process = os.getpid()
+        self._loop = running_loop()
+        self._closed = False
+
+    async def read(self, call: Call) -> bytes:
+        """
+        Wait for the next bytes; ``b""`` at their end.
+        """
+        if self._process != os.getpid():
+            raise ClientClosedError("This stream was opened by another process.")
+        try:
+            return await Wait(call).on(anext, self._bytes)
+        except StopAsyncIteration:
+            return b""
+        except AiLibError as error:  # its traceback leads through the library's frames
+            failure = error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001  # the border with the HTTP library
+            failure = failure_of(error, call, url=self._url, heard=True, reused=False)
+        raise failure
+
+    async def drain(self, call: Call) -> None:
+        """
+        Read the rest away if it is there, so that the connection is used again; else close it.
+        """
+        call.deadlines.begin_drain(_DRAIN)
+        with suppress(AiLibError):
+            while await self.read(call):
+                pass
+        await self.close()
+
+    async def close(self) -> None:
+        """
+        Give the connection back if its body is at its end, else close it. Allowed twice.
+        """
+        if not self._closed and self._process == os.getpid():
+            self._closed = True
+            with anyio.CancelScope(shield=True), suppress(Exception):
+                await self._response.aclose()
+            self._place.leave()
+
+    def abandon(self) -> None:
+        """
+        Close from where nothing can be awaited: hand it to the loop, if that still runs.
+        """
+        if not self._closed and self._process == os.getpid():
+            soon(self._loop, lambda: spawn(self.close))
+
+
+class _Place:
+    """
+    An exchange's place in a pool, to be left once.
+    """
+
+    def __init__(self, pool: Pool | None) -> None:
+        self._pool = pool
+
+    def leave(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            Pools.leave(pool)
+
+
+class HttpxTransport:
+    """
+    Sends requests for any number of clients, tasks and event loops.
+
+    Args:
+        settings: Proxies and certificates.
+
+        http_client: An ``httpx.AsyncClient`` of the caller's, used as it is: its proxies, certificates, transports
+            and hooks count; redirects and cookies are not wanted.
+    """
+
+    def __init__(
+        self, settings: NetworkSettings, http_client: httpx.AsyncClient | None = None
+    ) -> None:
+        self._settings = settings
+        self._client = http_client
+        self._loops = Loops(self._open)
+        self._users = 1
+
+    def _open(self) -> Pools:
+        if self._users <= 0:
+            raise ClientClosedError("The client was closed.")
+        return Pools(engine(), tls_context(self._settings, default=certifi.where))
+
+    def share(self) -> HttpxTransport:
+        """
+        Count one more user; each of them closes once.
+        """
+        self._users += 1
+        return self
+
+    async def close(self) -> None:
+        """
+        Close what is open in this loop, once the last user has.
+        """
+        self._users -= 1
+        if self._users <= 0:
+            await self._loops.close()
+
+    async def send(self, effect: Send, call: Call) -> HttpResponse:
+        """
+        Send a request and wait for the answer, or for the headers of a stream.
+        """
+        request = effect.request
+        response: httpx.Response | None = None
+        place = _Place(None)
+        progress = _Progress(call)
+        try:
+            proxy = self._settings.proxy_for(request.url)
+            if self._client is None:
+                pool = self._loops.here().enter(proxy)
+                place = _Place(pool)
+                sending = pool.transport.handle_async_request
+                response = await progress.wait.on(sending, _prepared(request, progress))
+            else:
+                response = await progress.wait.on(
+                    _by_client, self._client, _prepared(request, progress, self._client)
+                )
+            ok = response.status_code < 400
+            headers = {k.lower(): v for k, v in response.headers.items()}
+            answer = HttpResponse(status=response.status_code, headers=headers)
+            if effect.stream and ok:
+                stream = ByteStream(response, request.url, place)
+                response, place = None, _Place(None)  # they are the stream's now
+                return answer.with_stream(stream)
+            limits = effect.limits
+            limit = limits.answer if ok else limits.error
+            body = await Wait(call).on(_whole, response, limit, not ok)
+            return answer.with_body(body)
+        except AiLibError as error:  # its traceback leads through the library's frames
+            failure = error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001  # the border with the HTTP library
+            heard, reused = response is not None, not progress.connected
+            failure = failure_of(
+                error, call, url=request.url, heard=heard, reused=reused
+            )
+        finally:
+            if response is not None:
+                with anyio.CancelScope(shield=True), suppress(Exception):
+                    await response.aclose()
+            place.leave()
+        raise failure
+
+
+async def _by_client(
+    client: httpx.AsyncClient, request: httpx.Request
+) -> httpx.Response:
+    # An authentication in any case: without one httpx takes the client's or the URL's.
+    return await client.send(
+        request, stream=True, auth=_as_it_is, follow_redirects=False
+    )
+
+
+def _as_it_is(request: httpx.Request) -> httpx.Request:
+    return request
+
+
+class _Progress:
+    """
+    What httpx tells of a request under way: whether it had to connect, and when it had.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.wait = Wait(call)
+        self.connected = False
+
+    async def __call__(self, event: str, _: Any) -> None:
+        if event.startswith("connection.connect"):
+            self.connected = True
+        elif event.endswith("send_request_headers.started"):
+            self.call.deadlines.connected()
+            self.wait.extend()
+
+
+def _prepared(
+    request: HttpRequest,
+    progress: _Progress,
+    client: httpx.AsyncClient | None = None,
+) -> httpx.Request:
+    headers = dict(request.headers)
+    if request.credential is not None:
+        credential = request.credential
+        headers[credential.header] = credential.header_value()
+    make = httpx.Request if client is None else client.build_request
+    return make(
+        request.method,
+        request.url,
+        headers=headers,
+        content=request.body,
+        extensions={"timeout": {}, "trace": progress},
+    )
+
+
+def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
+    """
+    Iterate over the body as it came, still compressed.
+    """
+    stream: Any = response.stream
+    return aiter(stream)
+
+
+async def _whole(response: httpx.Response, limit: int, cut: bool) -> bytes:  # noqa: FBT001  # passed on
+    """
+    Read a body up to *limit* bytes; beyond, stop there with *cut*, else refuse.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    async for data in _raw(response):
+        pieces.append(data)
+        size += len(data)
+        if size > limit:
+            if not cut:
+                raise ResponseTooLargeError(
+                    f"The answer is larger than {limit} bytes, the bound in force.",
+                    status_code=response.status_code,
+                )
+            break
+    return b"".join(pieces)[:limit]
+
+
+def engine() -> Any:
+    """
+    Choose what is below: httpx's own pools, or aiohttp's where the extra is installed.
+    """
+    return plain_engine
