@@ -5,11 +5,12 @@ The command line, ``ai-lib``: what a shell can ask, in terms of the public names
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from typing import TYPE_CHECKING
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Sequence
 
     from ai_lib import AiClient, ChatCompletionRequest
@@ -23,6 +24,7 @@ examples:
   ai-lib chat -p groq "Name three primes."
   ai-lib chat -m groq/openai/gpt-oss-20b "Name three primes."
   ai-lib chat "Summarise this." < report.txt
+  git diff | ai-lib chat "Review this change." -
   ai-lib chat -p local -m some-model.gguf "Say hello."
   ai-lib chat --json "Name three primes." | jq .usage
 
@@ -60,10 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _reported(options)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:  # of standard input or output; the network's are ours
         # What is still buffered would raise again when the interpreter flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _PIPE_CLOSED
+        if isinstance(error, BrokenPipeError):
+            return _PIPE_CLOSED
+        _note(f"error: {error.strerror}")
+        return _FAILED
 
 
 def _reported(options: Namespace) -> int:
@@ -89,14 +94,30 @@ def _forgive_encoding() -> None:
 
 
 def _note(text: str) -> None:
-    print("ai-lib:", " ".join(text.split()), file=sys.stderr)
+    if sys.stderr is not None:
+        print("ai-lib:", " ".join(text.split()), file=sys.stderr)
+
+
+class _Version(Action):
+    """
+    Looks the version up only when it is asked for, unlike argparse's own.
+    """
+
+    def __call__(self, parser: ArgumentParser, *_: Any) -> None:
+        """
+        Print it, and exit.
+        """
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("ai-lib")
+        except PackageNotFoundError:
+            number = "(not installed, run from its source)"
+        print("ai-lib", number)
+        parser.exit()
 
 
 def _parser() -> ArgumentParser:
-    from argparse import ArgumentParser, RawDescriptionHelpFormatter
-
-    from ai_lib import __version__
-
     layout = RawDescriptionHelpFormatter
     parser = ArgumentParser(
         prog="ai-lib",
@@ -104,7 +125,9 @@ def _parser() -> ArgumentParser:
         epilog=f"{_EXAMPLES}\n{_EXIT_CODES}",
         formatter_class=layout,
     )
-    parser.add_argument("--version", action="version", version=f"ai-lib {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the version and exit"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     chat = commands.add_parser(
         "chat",
@@ -173,7 +196,9 @@ def _request(options: Namespace) -> ChatCompletionRequest:
 
 
 def _prompt(options: Namespace) -> str:
-    parts = [" ".join(options.prompt), _piped()]
+    words = [word for word in options.prompt if word != "-"]
+    asked_for = not words or len(words) < len(options.prompt)
+    parts = [" ".join(words), _piped(asked_for=asked_for)]
     prompt = "\n\n".join(part for part in parts if part.strip())
     if not prompt:
         options.fail("nothing to ask: give a PROMPT, or pipe one in")
@@ -181,8 +206,14 @@ def _prompt(options: Namespace) -> str:
     return prompt.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def _piped() -> str:
+def _piped(*, asked_for: bool) -> str:
+    """
+    Read what is piped in, if it is asked for, or is a file and so surely ends: a pipe that this
+    process only inherited may stay open for ever.
+    """
     if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    if not asked_for and not stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
         return ""
     return sys.stdin.buffer.read().decode(sys.stdin.encoding, "replace").strip()
 

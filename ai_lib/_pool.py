@@ -129,7 +129,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connects(HTTPConnection):
-    response_class = _Response  # type: ignore[assignment]  # urllib3 wraps it
+    response_class = _Response
 
     def _new_conn(self) -> socket.socket:
         working.connected = True

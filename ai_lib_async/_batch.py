@@ -49,15 +49,11 @@ class BatchRun:
         try:
             async with anyio.create_task_group() as group:
                 self._add_worker(group)
+            if self._failure is not None:
+                raise self._failure
         except BaseException as error:
-            failure = self._failure or error
-            failure.items = self._plan.items()  # type: ignore[attr-defined]  # promised
-            if failure is error:
-                raise
-        else:
-            failure = self._failure
-        if failure is not None:
-            raise failure
+            error.items = self._plan.items()  # type: ignore[attr-defined]  # promised
+            raise
         return self._plan.items()
 
     def _add_worker(self, group: anyio.abc.TaskGroup) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ai_lib_async._batch import BatchRun
 from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import Plan, plan
 from ai_lib._core.call import Call, CancelHandle
@@ -25,6 +24,7 @@ from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.secrets import Secret
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import serve
+from ai_lib_async._batch import BatchRun
 from ai_lib_async._stream import ChatCompletionStream
 from ai_lib_async._wait import aside, pause
 

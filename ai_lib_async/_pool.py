@@ -12,6 +12,7 @@ import os
 import ssl
 import weakref
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import anyio.lowlevel
@@ -138,10 +139,8 @@ def soon(loop: Any, function: Callable[[], object]) -> None:
     Have *loop* call *function* soon; from any thread. Does nothing once the loop has ended.
     """
     schedule = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
-    try:
+    with suppress(RuntimeError):  # the loop has ended, and all that waited in it
         schedule(function)
-    except RuntimeError:
-        pass  # the loop has ended, and all that waited in it
 
 
 _spawned: set[Any] = set()

@@ -248,7 +248,7 @@ def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
     return aiter(stream)
 
 
-async def _whole(response: httpx.Response, limit: int, cut: bool) -> bytes:  # noqa: FBT001  # passed on
+async def _whole(response: httpx.Response, limit: int, cut: bool) -> bytes:  # passed on
     """
     Read a body up to *limit* bytes; beyond, stop there with *cut*, else refuse.
     """

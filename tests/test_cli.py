@@ -19,8 +19,6 @@ import pytest
 
 from ai_lib._host.model_file import locate
 
-pytest.importorskip("ai_lib._cli")
-
 DONE = "data: [DONE]\n\n"
 
 
@@ -211,13 +209,14 @@ def test_model_string_names_the_provider_too(run, chat):
     [
         pytest.param(["Name", "primes."], "", "Name primes.", id="arguments"),
         pytest.param([], "Name primes.\n", "Name primes.", id="piped"),
-        pytest.param(["Sum up."], "A\nB\n", "Sum up.\n\nA\nB", id="both"),
-        pytest.param(["Sum up."], " \n", "Sum up.", id="blank"),
+        pytest.param(["Sum up.", "-"], "A\nB\n", "Sum up.\n\nA\nB", id="both"),
+        pytest.param(["Sum up.", "-"], " \n", "Sum up.", id="blank"),
+        pytest.param(["Sum up."], "A\nB\n", "Sum up.", id="not-asked-for"),
     ],
 )
 def test_prompt_is_the_arguments_and_what_is_piped(run, chat, words, piped, expected):
     """
-    What is piped follows the arguments after a blank line.
+    What is piped is the prompt, or follows it after a blank line where - asks for it.
     """
     run("chat", "-p", "groq", "--no-stream", *words, piped=piped)
 
@@ -349,6 +348,22 @@ def test_reader_who_leaves_is_no_error(shell, chat):
     assert process.stderr.read() == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device always full")
+def test_answer_that_cannot_be_written_is_one_line(run, chat, tmp_path):
+    """
+    A full disk is said in a line, and is exit code 1.
+    """
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys; sys.stdout = open('/dev/full', 'w')"
+    )
+    chat.stream(event("Two."), event("", "stop"), DONE)
+
+    code, out, err = run("chat", "-p", "groq", "Hi")
+
+    assert (code, out) == (1, "")
+    assert err == "ai-lib: error: No space left on device\n"
+
+
 def test_without_key_and_extra_both_ways_out_are_named(run, tmp_path):
     """
     The local model is tried, said to be, and its error says what can be done.
@@ -410,3 +425,4 @@ def test_version_is_the_library_s(run):
 
     assert code == 0
     assert out.startswith("ai-lib ")
+    assert out.count("\n") == 1

@@ -500,6 +500,39 @@ def test_start_that_takes_too_long_is_ended(servers_of):
     assert servers._children == []
 
 
+def test_interrupted_start_does_not_block_the_next(servers_of, tmp_path):
+    """
+    Ctrl-C during the download passes as it is, and the next use starts from new.
+    """
+    interrupts = [KeyboardInterrupt()]
+
+    def fetch_once_interrupted(path):
+        if interrupts:
+            raise interrupts.pop()
+
+    servers = servers_of(
+        locate=lambda _: ModelFile(tmp_path / "far.gguf", is_here=False),
+        fetch=fetch_once_interrupted,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        servers.serve()
+
+    origin = servers.serve()
+
+    assert str(process_of(servers).pid) in origin.base_url
+
+
+def test_program_without_an_interpreter_says_so(servers_of, monkeypatch):
+    """
+    A frozen program, which would start itself in place of Python, gets an error.
+    """
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    servers = servers_of()
+
+    with pytest.raises(LocalModelError, match="a Python process of its own"):
+        servers.serve()
+
+
 def test_program_that_cannot_be_started_is_an_error_of_ours(tmp_path, model):
     """
     The operating system's no is a LocalModelError.
@@ -575,6 +608,7 @@ def test_fork_shares_no_child(tmp_path, model):
     assert done.stdout == "[true, true, 0]\n", done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
 def test_child_ends_when_its_parent_is_killed(tmp_path, model):
     """
     A parent that had no time to stop anything leaves no server behind.

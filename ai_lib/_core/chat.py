@@ -55,15 +55,18 @@ def _to_messages(messages: Iterable[Message] | Message | str) -> tuple[Message, 
     if isinstance(messages, Message):
         return (messages,)
     found = tuple(messages)
-    for message in found:
-        if not isinstance(message, Message):
-            kind = type(message).__name__
-            raise TypeError(f"messages must hold Message objects, not {kind}")
+    wrong = [type(one).__name__ for one in found if not isinstance(one, Message)]
+    if wrong:
+        raise TypeError(f"messages must hold Message objects, not {wrong[0]}")
     return found
 
 
 def _to_strings(value: str | Iterable[str] | None) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _to_tools(tools: Iterable[Tool] | None) -> tuple[Tool, ...]:
+    return tuple(tools or ())
 
 
 def _to_mapping(value: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -147,9 +150,7 @@ class ChatCompletionRequest:
     top_logprobs: int | None = attrs.field(
         default=None, kw_only=True, validator=_integer
     )
-    tools: tuple[Tool, ...] = attrs.field(
-        default=(), converter=lambda tools: tuple(tools or ()), kw_only=True
-    )
+    tools: tuple[Tool, ...] = attrs.field(default=(), converter=_to_tools, kw_only=True)
     tool_choice: str | None = attrs.field(default=None, kw_only=True, validator=_text)
     parallel_tool_calls: bool | None = attrs.field(default=None, kw_only=True)
     response_format: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)

@@ -15,7 +15,7 @@ import attrs
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.dialects import Dialect, Follow, OnUnsupported
-from ai_lib._core.dialects._errors import rate_limits_of, request_id_of
+from ai_lib._core.dialects._hints import rate_limits_of, request_id_of
 from ai_lib._core.errors import (
     AiLibError,
     ConfigurationError,
@@ -46,7 +46,6 @@ from ai_lib._core.registry import (
     dialect_named,
     resolve,
     resolve_model,
-
 )
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.secrets import Secret, check_header
@@ -54,6 +53,9 @@ from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.timeouts import Timeout
 
 T = TypeVar("T")
+
+#: An open body, ``None`` when the answer came whole, and what decodes it.
+Opened = tuple[Any, ChunkDecoder]
 
 #: A redirect may be followed to the same origin this often.
 _REDIRECTS = 3
@@ -94,6 +96,12 @@ def _to_secret(
     return Secret(key, "api_key") if isinstance(key, str) else key
 
 
+def _to_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    for name, value in (headers or {}).items():
+        check_header(name, value)
+    return dict(headers or {})
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """
@@ -118,14 +126,9 @@ class Settings:
     disable_proxy: bool = False
     ca_bundle: str | None = None
     default_headers: Mapping[str, str] = attrs.field(
-        default=None, converter=lambda headers: dict(headers or {}), repr=False
+        factory=dict, converter=_to_headers, repr=False
     )
     size_limits: SizeLimits | None = None
-
-    @default_headers.validator
-    def _check_headers(self, _: object, headers: Mapping[str, str]) -> None:
-        for name, value in headers.items():
-            check_header(name, value)
 
     def keywords(self) -> dict[str, Any]:
         """
@@ -187,9 +190,11 @@ class ClientCore:
             provider_options=settings.provider_options,
         )
         target, key = resolve(wanted)
-        launch = None
-        if target.spec.embedded and settings.base_url is None:
-            launch = partial(serve, target.options.get("model_path"))
+        embedded = target.spec.embedded and settings.base_url is None
+        model, launch = wanted.model, None
+        if embedded:
+            file = model if model and model.lower().endswith(".gguf") else None
+            model, launch = None if file else model, partial(serve, file)
         timeout = settings.timeout
         return cls(
             route=Route(
@@ -198,7 +203,7 @@ class ClientCore:
                 key=key,
                 launch=launch,
             ),
-            model=wanted.model,
+            model=model,
             timeout=Timeout.of(
                 timeout_from_environment() if timeout is None else timeout
             ),
@@ -208,7 +213,7 @@ class ClientCore:
             limits=settings.size_limits or DEFAULT_LIMITS,
             network=resolve_network(
                 proxy=settings.proxy,
-                disable_proxy=settings.disable_proxy,
+                disable_proxy=settings.disable_proxy or embedded,
                 ca_bundle=settings.ca_bundle,
             ),
         )
@@ -268,12 +273,14 @@ class ClientCore:
             **_lowered(self.headers),
             **request.headers,
         }
-        credential = route.key and Credential(
-            header=spec.key_header,
-            prefix=spec.key_prefix,
-            variable=route.key.variable,
-            secret=secret,
-        )
+        credential = None
+        if route.key is not None:
+            credential = Credential(
+                header=spec.key_header,
+                prefix=spec.key_prefix,
+                variable=route.key.variable,
+                secret=secret,
+            )
         return attrs.evolve(request, headers=headers, credential=credential)
 
     def _awake(self, call: Call) -> Flow[tuple[Route, Secret | None]]:
@@ -367,25 +374,28 @@ class ClientCore:
         Try until it works, or tenacity says that it is enough.
         """
         try:
+            return (yield from self._tries(call, attempt))
+        except AiLibError as error:
+            call.stamp(error, provider=self.route.target.provider, model=model)
+            raise
+
+    def _tries(self, call: Call, attempt: Callable[[], Flow[T]]) -> Flow[T]:
+        failed: list[AiLibError] = []
+        try:
             return (yield from attempt())
         except AiLibError as error:
             if self.retry.attempts == 1 or not self.retry.retries(error):
-                raise call.stamp(
-                    error, provider=self.route.target.provider, model=model
-                )
-            first: AiLibError | None = error
+                raise
+            failed.append(error)
+        # Only now is tenacity needed; it is told of the first attempt as if it had made it.
         naps: list[float] = []
-        failed: list[AiLibError] = []
         try:
             for again in self.retry.retrying(naps.append, room=call.deadlines.room):
                 with again:
-                    if first is not None:
-                        failure, first = first, None
-                        failed.append(failure)
-                        raise failure  # noqa: TRY301  # the first attempt's, for tenacity to judge
-                    nap = naps.pop()
-                    yield Sleep(nap)
-                    call.waited = nap
+                    if not naps:
+                        raise failed[0]
+                    call.waited = naps.pop()
+                    yield Sleep(call.waited)
                     try:
                         return (yield from attempt())
                     except AiLibError as error:
@@ -393,7 +403,7 @@ class ClientCore:
                         raise
         except AiLibError as error:
             error.previous = tuple(one for one in failed if one is not error)
-            raise call.stamp(error, provider=self.route.target.provider, model=model)
+            raise
         raise AssertionError  # tenacity returns or raises
 
     # Public methods
@@ -433,15 +443,13 @@ class ClientCore:
 
     def chat_completion_stream(
         self, request: ChatCompletionRequest, call: Call
-    ) -> Flow[tuple[ByteStream | None, ChunkDecoder]]:
+    ) -> Flow[Opened]:
         """
         Open a stream and read it up to its first chunk.
         """
         model = yield from self._model_of(request.model, call)
 
-        def exchange(
-            route: Route, secret: Secret | None
-        ) -> Flow[tuple[ByteStream | None, ChunkDecoder]]:
+        def exchange(route: Route, secret: Secret | None) -> Flow[Opened]:
             encoded = self._encode(route, request, model, stream=True)
             headers = {**encoded.headers, "accept-encoding": "identity"}
             ready = self._ready(route, attrs.evolve(encoded, headers=headers), secret)

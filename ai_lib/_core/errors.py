@@ -36,7 +36,7 @@ holds a request, a header or a key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ai_lib._core.chat import ChatCompletionResponse
@@ -78,8 +78,8 @@ class AiLibError(Exception):
         failover: Whether another target may help; likewise.
     """
 
-    retryable: ClassVar[bool] | bool = False
-    failover: ClassVar[bool] | bool = False
+    retryable: bool = False
+    failover: bool = False
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ What went wrong below HTTP, told from the HTTP library's exception: one reading 
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -80,7 +81,7 @@ def _reason(causes: list[BaseException]) -> str:
         if isinstance(one, socket.gaierror):
             return "there is no such host name, or no name server answers"
     for one in causes:
-        if isinstance(one, OSError) and one.strerror:
-            return one.strerror.lower()
+        if isinstance(one, OSError) and one.errno and 0 < one.errno < 4096:
+            return os.strerror(one.errno).lower()
     innermost = causes[-1]
     return (str(innermost) or type(innermost).__name__).rstrip(".")[:200]

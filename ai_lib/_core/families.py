@@ -9,11 +9,17 @@ ignores, or a recording shows it to accept, is sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def _words(value: Iterable[str]) -> frozenset[str]:
+    return frozenset(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -40,9 +46,9 @@ class Family:
     """
 
     models: str
-    drop: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    drop: frozenset[str] = attrs.field(default=frozenset(), converter=_words)
     drop_while_reasoning: frozenset[str] = attrs.field(
-        default=frozenset(), converter=frozenset
+        default=frozenset(), converter=_words
     )
     fixed: Mapping[str, float] = attrs.field(factory=dict)
     efforts: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
@@ -128,10 +134,14 @@ _GROQ = (
     ),
     Family(
         models=r"qwen/",
-        efforts={"none": {"reasoning_effort": "none"}, "*": {"reasoning_effort": "default"}},
+        efforts={
+            "none": {"reasoning_effort": "none"},
+            "*": {"reasoning_effort": "default"},
+        },
     ),
     Family(
-        models=r"llama|meta-llama/|moonshotai/|groq/|compound", drop=("reasoning_effort",)
+        models=r"llama|meta-llama/|moonshotai/|groq/|compound",
+        drop=("reasoning_effort",),
     ),
 )
 
@@ -177,7 +187,9 @@ _MOONSHOT = (
 _MISTRAL = (
     Family(
         models=r"mistral-(?:small|medium)",
-        efforts=_as(minimal="none", low="high", medium="high", xhigh="high", max="high"),
+        efforts=_as(
+            minimal="none", low="high", medium="high", xhigh="high", max="high"
+        ),
     ),
     Family(models=r"", drop=("reasoning_effort",)),
 )

@@ -58,7 +58,9 @@ class Framer(Protocol):
 
 
 def _too_large(limit: int) -> ResponseTooLargeError:
-    return ResponseTooLargeError(f"One event of the stream is larger than {limit:,} bytes.")
+    return ResponseTooLargeError(
+        f"One event of the stream is larger than {limit:,} bytes."
+    )
 
 
 def _text(data: bytes) -> str:
@@ -79,7 +81,7 @@ class _Lines:
 
     _return_ends: bool
     held: int = attrs.field(default=0, init=False)
-    _pieces: list[bytes] = attrs.field(factory=list, init=False)
+    _line: bytearray = attrs.field(factory=bytearray, init=False)
     _after_return: bool = attrs.field(default=False, init=False)
     _begun: bool = attrs.field(default=False, init=False)
 
@@ -102,27 +104,24 @@ class _Lines:
         end = data.rfind(b"\n") + 1
         if self._return_ends:
             end = max(end, data.rfind(b"\r") + 1)
-            self._after_return = data.endswith(b"\r") or (self._after_return and not data)
+            self._after_return = data.endswith(b"\r") or (
+                self._after_return and not data
+            )
         rest = data[end:]
-        if not end:
-            if rest:
-                self._pieces.append(rest)
-                self.held += len(rest)
-            return b""
-        block = data[:end] if rest else data
-        if self._pieces:
-            self._pieces.append(block)
-            block = b"".join(self._pieces)
-        self._pieces = [rest] if rest else []
-        self.held = len(rest)
-        return self._clean(block)
+        block = b""
+        if end:
+            block = self._clean(bytes(self._line) + data[:end])
+            self._line.clear()
+        self._line += rest
+        self.held = len(self._line)
+        return block
 
     def rest(self) -> bytes:
         """
         Give the line that has no end, with one; empty: there is none.
         """
-        line = b"".join(self._pieces)
-        self._pieces = []
+        line = bytes(self._line)
+        self._line.clear()
         self.held = 0
         return self._clean(line + b"\n") if line else b""
 
@@ -175,7 +174,9 @@ class ServerSentEvents:
             self._read_lines(block[end:] if frames else block, frames)
         if self._lines.held > self._limit and self.error is None:
             self.error = _too_large(self._limit)
-        self._between = self._lines.between and not (self._data or self._name or self.error)
+        self._between = self._lines.between and not (
+            self._data or self._name or self.error
+        )
         return frames
 
     def close(self) -> list[Frame]:
@@ -369,24 +370,32 @@ class AwsEventStream:
     def _read_prelude(self) -> int:
         total, size, checksum = _PRELUDE.unpack_from(self._held)
         if zlib.crc32(self._held[: _PRELUDE.size - 4]) != checksum:
-            raise InvalidResponseError("A message of the event stream has a broken prelude.")
+            raise InvalidResponseError(
+                "A message of the event stream has a broken prelude."
+            )
         if total > self._limit:
             raise _too_large(self._limit)
         if total < _PRELUDE.size + size + _CHECKSUM.size:
-            raise InvalidResponseError("A message of the event stream is shorter than its headers.")
+            raise InvalidResponseError(
+                "A message of the event stream is shorter than its headers."
+            )
         return int(total)
 
     def _read_message(self, message: bytes) -> Frame:
         end = len(message) - _CHECKSUM.size
         if zlib.crc32(message[:end]) != _CHECKSUM.unpack_from(message, end)[0]:
-            raise InvalidResponseError("A message of the event stream has a wrong checksum.")
+            raise InvalidResponseError(
+                "A message of the event stream has a wrong checksum."
+            )
         start = _PRELUDE.size + _PRELUDE.unpack_from(message)[1]
         try:
             headers = _read_headers(message[_PRELUDE.size : start])
         except (IndexError, KeyError, struct.error):
             headers = None
         if headers is None:
-            raise InvalidResponseError("A message of the event stream has headers that cannot be read.")
+            raise InvalidResponseError(
+                "A message of the event stream has headers that cannot be read."
+            )
         return _to_frame(headers, message[start:end])
 
 

@@ -62,6 +62,10 @@ class Credential:
         return self.prefix + (self.secret.reveal() if self.secret else "")
 
 
+def _size(body: bytes | None) -> str:
+    return "None" if body is None else f"<{len(body)} bytes>"
+
+
 def _hide(url: str) -> str:
     return redact(url)
 
@@ -88,9 +92,7 @@ class HttpRequest:
     method: str = "POST"
     url: str = attrs.field(repr=_hide)
     headers: Mapping[str, str] = attrs.field(factory=dict)
-    body: bytes | None = attrs.field(
-        default=None, repr=lambda body: None if body is None else f"<{len(body)} bytes>"
-    )
+    body: bytes | None = attrs.field(default=None, repr=_size)
     credential: Credential | None = None
     warnings: tuple[str, ...] = ()
 

@@ -24,6 +24,10 @@ _WINDOW = 16 * 1024
 STEP = 256 * 1024
 
 
+def _normal(encoding: str) -> str:
+    return encoding.strip().lower()
+
+
 def _window_bits(encoding: str, first: int) -> int:
     # "deflate" means zlib's format, but some servers send it without zlib's header. No encoder
     # starts raw deflate with a byte whose low half is 8, and zlib's format always does.
@@ -44,7 +48,7 @@ class Inflater:
         pending: Whether there may be more output without more input: call ``feed(b"")``.
     """
 
-    _encoding: str = attrs.field(converter=lambda name: name.strip().lower())
+    _encoding: str = attrs.field(converter=_normal)
     _step: int = STEP
     plain: bool = attrs.field(init=False)
     pending: bool = attrs.field(default=False, init=False)

@@ -36,6 +36,10 @@ class TextPart:
     text: str = attrs.field(validator=attrs.validators.instance_of(str))
 
 
+def _size(data: bytes | None) -> str:
+    return "None" if data is None else f"<{len(data)} bytes>"
+
+
 @attrs.frozen(kw_only=True)
 class _Media:
     """
@@ -50,9 +54,7 @@ class _Media:
     """
 
     url: str | None = None
-    data: bytes | None = attrs.field(
-        default=None, repr=lambda data: None if data is None else f"<{len(data)} bytes>"
-    )
+    data: bytes | None = attrs.field(default=None, repr=_size)
     mime: str | None = None
 
     @classmethod
@@ -181,6 +183,10 @@ def _to_content(
     return parts
 
 
+def _to_calls(calls: Iterable[ToolCall] | None) -> tuple[ToolCall, ...]:
+    return tuple(calls or ())
+
+
 @attrs.frozen
 class Message:
     """
@@ -208,7 +214,7 @@ class Message:
     role: Role = attrs.field(converter=_to_role)
     content: str | tuple[Part, ...] = attrs.field(default="", converter=_to_content)
     tool_calls: tuple[ToolCall, ...] = attrs.field(
-        default=(), converter=lambda calls: tuple(calls or ()), kw_only=True
+        default=(), converter=_to_calls, kw_only=True
     )
     tool_call_id: str | None = attrs.field(default=None, kw_only=True)
     name: str | None = attrs.field(default=None, kw_only=True)

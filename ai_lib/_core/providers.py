@@ -4,12 +4,16 @@ The records behind providers: data, no code that knows one of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from ai_lib._core.secrets import Secret
+
+
+def _words(value: Iterable[str]) -> frozenset[str]:
+    return frozenset(value)
 
 
 def _names(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
@@ -82,7 +86,7 @@ class Quirks:
             one of the words in ``KINDS`` of ``_errors``.
     """
 
-    drop: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    drop: frozenset[str] = attrs.field(default=frozenset(), converter=_words)
     rename: Mapping[str, str] = attrs.field(factory=dict)
     ranges: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     efforts: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
@@ -99,7 +103,7 @@ class Quirks:
     tool_choice: Mapping[str, str | None] = attrs.field(factory=dict)
     strict_tools: bool = True
     response_formats: frozenset[str] = attrs.field(
-        default=frozenset({"text", "json_object", "json_schema"}), converter=frozenset
+        default=("text", "json_object", "json_schema"), converter=_words
     )
     empty_content: str | None = None
     replay: tuple[str, ...] = attrs.field(default=(), converter=_names)
@@ -194,7 +198,7 @@ class ProviderSpec:
     options: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     chat_path: str = "/chat/completions"
     models_path: str | None = "/models"
-    capabilities: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    capabilities: frozenset[str] = attrs.field(default=frozenset(), converter=_words)
     other_base_urls: Mapping[str, str] = attrs.field(factory=dict)
     other_dialects: Mapping[str, str] = attrs.field(factory=dict)
     embedded: bool = False
@@ -244,6 +248,13 @@ class ResolvedTarget:
         The provider's id.
         """
         return self.spec.id
+
+    @property
+    def dialect(self) -> str:
+        """
+        The name of the dialect that is spoken there.
+        """
+        return self.spec.dialect
 
 
 @attrs.frozen(kw_only=True)

@@ -68,7 +68,7 @@ class RetryPolicy:
         return max(asked, random.uniform(0, bound))  # noqa: S311  # no secret
 
     def retrying(
-        self, sleep: Callable[[float], object], *, room: Callable[[], float | None]
+        self, sleep: Callable[[float], None], *, room: Callable[[], float | None]
     ) -> Retrying:
         """
         Make tenacity's loop for one call.
@@ -81,12 +81,10 @@ class RetryPolicy:
         from tenacity import Retrying, retry_if_exception
 
         def wait(state: RetryCallState) -> float:
-            outcome = state.outcome
-            return self.wait(state.attempt_number, outcome and outcome.exception())
+            return self.wait(state.attempt_number, _error_of(state))
 
         def stop(state: RetryCallState) -> bool:
-            outcome = state.outcome
-            asked = getattr(outcome and outcome.exception(), "retry_after", None) or 0.0
+            asked = getattr(_error_of(state), "retry_after", None) or 0.0
             left = room()
             return (
                 state.attempt_number >= self.attempts
@@ -101,3 +99,7 @@ class RetryPolicy:
             stop=stop,
             reraise=True,
         )
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return None if state.outcome is None else state.outcome.exception()

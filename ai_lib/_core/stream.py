@@ -96,7 +96,9 @@ class _CallSoFar:
 
     def to_call(self, index: int) -> ToolCall:
         arguments = self.arguments.getvalue() or "{}"
-        return ToolCall(self.id or f"call_{index}", self.name, arguments, extra=self.extra)
+        return ToolCall(
+            self.id or f"call_{index}", self.name, arguments, extra=self.extra
+        )
 
 
 @attrs.define(repr=False)
@@ -133,7 +135,9 @@ class _ChoiceSoFar:
         """
         Add a finish reason; put right what the parser, which sees one frame, could not know.
         """
-        choice.finish_reason = _finish_reason(choice.finish_reason, calls=bool(self.calls))
+        choice.finish_reason = _finish_reason(
+            choice.finish_reason, calls=bool(self.calls)
+        )
         self.finish_reason = choice.finish_reason
         self.raw_finish_reason = choice.raw_finish_reason
 
@@ -239,7 +243,9 @@ class _Answer:
             id=self.id or base.id,
             model=self.model or base.model,
             created=self.created or base.created,
-            choices=tuple(self.choices[key].to_choice(key) for key in sorted(self.choices)),
+            choices=tuple(
+                self.choices[key].to_choice(key) for key in sorted(self.choices)
+            ),
             usage=self.usage,
             usage_status=missing if self.usage is None else UsageStatus.FINALIZED,
             citations=tuple(self.citations),
@@ -330,7 +336,9 @@ class _WholeBody:
         Read the body.
         """
         if self._body.lstrip(_PADDING).startswith(b"<"):
-            raise InvalidResponseError("The provider answered with a page in place of a stream.")
+            raise InvalidResponseError(
+                "The provider answered with a page in place of a stream."
+            )
         response = self._decode(bytes(self._body))
         choices = tuple(
             attrs.evolve(
@@ -451,7 +459,7 @@ class ChunkDecoder:
                 carries what they add up to as ``partial``, and is raised once.
         """
         if not self._queue and not self._fill():
-            return None
+            return self._settle()
         chunk = self._queue.popleft()
         self._answer.add(chunk)
         return chunk
@@ -463,7 +471,7 @@ class ChunkDecoder:
         Raises:
             AiLibError: As ``next_chunk()``.
         """
-        return self._queue[0] if self._queue or self._fill() else None
+        return self._queue[0] if self._queue or self._fill() else self._settle()
 
     @property
     def response(self) -> ChatCompletionResponse:
@@ -474,7 +482,7 @@ class ChunkDecoder:
         if cached is not None and cached.attempts is self.attempts:
             return cached
         base = attrs.evolve(self._base, attempts=self.attempts)
-        whole = self._whole and self._whole.response
+        whole = self._whole.response if self._whole is not None else None
         if whole is not None and self._complete:
             response = attrs.evolve(
                 whole,
@@ -504,7 +512,7 @@ class ChunkDecoder:
             elif self._advance():
                 parser = self._parser
             else:
-                return self._settle()
+                return False
         return True
 
     # Between bytes and frames
@@ -576,7 +584,9 @@ class ChunkDecoder:
         if self._content_type in _JSON_TYPES and framing == "sse":
             whole = start not in _SSE_STARTS
         if whole:
-            self._parser = self._whole = _WholeBody(self._decode_whole, self._limits.answer)
+            self._parser = self._whole = _WholeBody(
+                self._decode_whole, self._limits.answer
+            )
             return self._whole
         return make_framer(framing, self._limits.event)
 
@@ -602,18 +612,20 @@ class ChunkDecoder:
         """
         # A frame that was not ended when the bytes did is a cut one: what is wrong is the cut.
         torn = self._closed and not self._finished
-        if self._error is None and not (torn and isinstance(error, InvalidResponseError)):
+        if self._error is None and not (
+            torn and isinstance(error, InvalidResponseError)
+        ):
             # The traceback's frames hold bytes of the stream, and this object.
             self._error = error.with_traceback(None)
         if not self._finished:
             self._finish()
 
-    def _settle(self) -> bool:
+    def _settle(self) -> None:
         """
-        Once nothing is left, end or raise. It is never ``True``.
+        Once nothing is left, end or raise.
         """
         if not self._finished or self.ended:
-            return False
+            return
         error = self._error
         self._complete = error is None and (self._parser.done or self._answer.finished)
         if not self._complete:
@@ -621,19 +633,25 @@ class ChunkDecoder:
         self.ended = True
         self._error = self._cut = self._broken = None
         if error is not None:
-            raise error
-        return False
+            try:
+                raise error
+            finally:
+                del error  # else its traceback's frame and it keep each other alive
 
     def _incomplete(self) -> AiLibError:
         who = self._base.provider or "The provider"
         start = self._head.lstrip(_PADDING)[:1]
         if self._answer.choices:
-            return IncompleteStreamError(f"{who} ended the stream before the end of the answer.")
+            return IncompleteStreamError(
+                f"{who} ended the stream before the end of the answer."
+            )
         if not start:
             return IncompleteStreamError(f"{who} answered with nothing.")
         if self._parser.framing == "sse" and start not in _SSE_STARTS:
             kind = self._content_type or "something else"
-            return InvalidResponseError(f"{who} answered with {kind} in place of a stream.")
+            return InvalidResponseError(
+                f"{who} answered with {kind} in place of a stream."
+            )
         return IncompleteStreamError(f"{who} ended the stream before its first chunk.")
 
     def _explained(self, error: AiLibError) -> AiLibError:
@@ -646,7 +664,9 @@ class ChunkDecoder:
         error.request_id = error.request_id or base.request_id
         error.rate_limits = error.rate_limits or base.rate_limits
         begun = bool(self._answer.choices)
-        if error.partial is None and (begun or isinstance(error, IncompleteStreamError)):
+        if error.partial is None and (
+            begun or isinstance(error, IncompleteStreamError)
+        ):
             error.partial = self.response
         unread = isinstance(error, (IncompleteStreamError, InvalidResponseError))
         if error.body is None and unread and not begun and self._head:

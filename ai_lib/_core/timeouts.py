@@ -6,12 +6,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 
-_seconds = attrs.validators.optional(
-    [attrs.validators.instance_of((int, float)), attrs.validators.gt(0)]
-)
+
+def _seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{attribute.name} must be seconds, not {value!r}")
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{attribute.name} must be above zero, not {value!r}")
 
 
 @attrs.frozen

@@ -125,9 +125,8 @@ class _Child:
         assert self.process.stdout is not None
         self.hang_up()  # this copy of the pipe would keep it alive
         self.process.stdout.close()
-        self.process.returncode = (
-            0  # it cannot be waited for, nor is it ours to warn of
-        )
+        # It cannot be waited for, nor is there anything to warn of.
+        self.process.returncode = 0
 
 
 @attrs.define(eq=False, kw_only=True)

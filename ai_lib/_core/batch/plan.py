@@ -39,7 +39,7 @@ class Plan:
         finished: The items that are done, by index.
     """
 
-    requests: Iterator[ChatCompletionRequest] = attrs.field(converter=iter)
+    requests: Iterator[ChatCompletionRequest]
     limit: int
     most: int
     adaptive: bool = False
@@ -86,8 +86,11 @@ class Plan:
         Take a result; returns how many seconds to wait before anything else is begun.
         """
         self.running -= 1
-        refused = isinstance(outcome, RateLimitError | OverloadedError)
-        if self.adaptive and refused and outcome.is_retryable:
+        if (
+            self.adaptive
+            and isinstance(outcome, RateLimitError | OverloadedError)
+            and outcome.is_retryable
+        ):
             self.limit, self._answered = max(1, self.limit // 2), 0
             self._turns[index] = self._turns.get(index, 0) + 1
             if self._turns[index] <= _TURNS:
@@ -135,4 +138,4 @@ def plan(
     if most < 1:
         raise ValueError(f"max_concurrency must be at least 1, not {most}")
     limit = min(_CAREFUL, most) if adaptive else most
-    return Plan(requests=requests, limit=limit, most=most, adaptive=adaptive)
+    return Plan(requests=iter(requests), limit=limit, most=most, adaptive=adaptive)

@@ -18,7 +18,7 @@ from ai_lib._core.chat import (
     ChatCompletionRequest,
     ChatCompletionResponse,
 )
-from ai_lib._core.errors import ApiError
+from ai_lib._core.errors import AiLibError
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.providers import ModelInfo, ResolvedTarget
 
@@ -111,9 +111,12 @@ class Dialect(Protocol):
         A new parser for one stream.
         """
 
-    def decode_error(self, target: ResolvedTarget, response: HttpResponse) -> ApiError:
+    def decode_error(
+        self, target: ResolvedTarget, response: HttpResponse
+    ) -> AiLibError:
         """
-        An answer with an error status, as the error that it means.
+        An answer with an error status, as the error that it means: an ``ApiError``, or for 408 a
+        ``RequestTimeoutError``.
         """
 
     def models_request(self, target: ResolvedTarget) -> HttpRequest:

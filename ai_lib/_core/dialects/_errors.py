@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ai_lib._core.dialects._hints import (
+    Clock,
+    duration_of,
+    rate_limits_of,
+    request_id_of,
+    retry_after_of,
+)
 from ai_lib._core.dialects._shared import (
     as_count,
     as_dict,
@@ -39,11 +45,14 @@ from ai_lib._core.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from ai_lib._core.http import HttpResponse
-from ai_lib._core.ledger import RateLimits
-from ai_lib._core.providers import ResolvedTarget
 
-Clock = Callable[[], float]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ai_lib._core.http import HttpResponse
+    from ai_lib._core.providers import ResolvedTarget
+
+__all__ = ["error_in", "error_of", "rate_limits_of", "request_id_of"]
 
 #: The words that records use for classes, in the order in which one outweighs another.
 KINDS: dict[str, type[AiLibError]] = {
@@ -208,17 +217,6 @@ _STATUSES: dict[int, type[AiLibError]] = {
     529: OverloadedError,
 }
 
-_REQUEST_IDS = (
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-amzn-requestid",
-    "x-ds-trace-id",
-    "mistral-correlation-id",
-    "x-generation-id",
-    "cf-ray",
-)
-
 
 @attrs.frozen(kw_only=True)
 class _Said:
@@ -269,7 +267,14 @@ def error_of(
         body = _prose(text)
     amazon = response.headers.get("x-amzn-errortype", "")
     said = _read(body, amazon.partition(":")[0])
-    return _error(target, said, response.status, response.headers, text, now)
+    return _error(
+        target,
+        said,
+        status=response.status,
+        headers=response.headers,
+        body=text,
+        now=now,
+    )
 
 
 def error_in(
@@ -291,19 +296,20 @@ def error_in(
         headers: The answer's headers, where they are known.
     """
     said = _read(body)
-    return _error(target, said, said.status or status, headers or {}, body, now)
-
-
-def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """
-    Find the provider's id of a request in an answer's headers.
-    """
-    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+    return _error(
+        target,
+        said,
+        status=said.status or status,
+        headers=headers or {},
+        body=body,
+        now=now,
+    )
 
 
 def _error(
     target: ResolvedTarget,
     said: _Said,
+    *,
     status: int,
     headers: Mapping[str, str],
     body: Any,
@@ -323,7 +329,13 @@ def _error(
         status_code=status,
         code=bounded(said.code, 200) if said.code else None,
         request_id=request_id_of(headers) or said.request_id,
-        retry_after=_retry_after(said, headers, limits if limited else None, now),
+        retry_after=retry_after_of(
+            headers,
+            told=said.delay,
+            message=said.message,
+            limits=limits if limited else None,
+            now=now,
+        ),
         rate_limits=limits,
         body=_body_text(body),
         retryable=_told_to_retry(kind, status, headers),
@@ -358,9 +370,7 @@ def _told_to_retry(
 # Which class
 
 
-def _classify(
-    said: _Said, status: int, own: Mapping[str, str]
-) -> type[AiLibError]:
+def _classify(said: _Said, status: int, own: Mapping[str, str]) -> type[AiLibError]:
     code_says = _by_code(said, own)
     if status >= 500:
         overloaded = code_says == "overloaded" and status != 504
@@ -443,16 +453,20 @@ def _read(body: Any, amazon: str = "") -> _Said:
     places = list(_places(body))
     codes = [amazon] if amazon else []
     codes += [code for place in places for code in _codes(place)]
+    words = [code for code in codes if not code.isdecimal()]
     texts = dict.fromkeys(text for place in places for text in _texts(place) if text)
     details = [one for place in places for one in _details(place)]
+    delays = [duration_of(one.get("retryDelay")) for one in details]
     return _Said(
         message=" ".join(" ".join(texts).split()),
         codes=tuple(code.rpartition("#")[2].lower() for code in codes),
-        code=next((code for code in codes if not code.isdecimal()), (codes or [None])[0]),
+        code=next(iter([*words, *codes]), None),
         status=next(filter(None, map(_status, places)), None),
-        delay=next(filter(None, (_duration(one.get("retryDelay")) for one in details)), None),
+        delay=next(filter(None, delays), None),
         request_id=as_text(body.get("request_id") or body.get("sid"))[:200] or None,
-        by_the_day=any("PerDay" in str(one.get("violations"))[:4000] for one in details),
+        by_the_day=any(
+            "PerDay" in str(one.get("violations"))[:4000] for one in details
+        ),
     )
 
 
@@ -492,7 +506,11 @@ def _upstream(error: dict[str, Any]) -> Iterator[dict[str, Any]]:
             return
     raw = as_dict(raw[0] if isinstance(raw, list) and raw else raw)
     # Its codes are the upstream's: only its words count.
-    yield {"message": as_text(as_dict(raw.get("error")).get("message") or raw.get("message"))}
+    yield {
+        "message": as_text(
+            as_dict(raw.get("error")).get("message") or raw.get("message")
+        )
+    }
 
 
 def _codes(place: dict[str, Any]) -> Iterator[str]:
@@ -554,200 +572,3 @@ def _prose(text: str) -> str:
     start = lowered.find("<title>")
     end = lowered.find("</title>")
     return text[start + 7 : end].strip() if 0 <= start < end else "an HTML page"
-
-
-# How long to wait
-
-
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
-_PIECE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s?(ms|us|µs|ns|s|m|h|d)(?![a-z])")
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_TRY_AGAIN = re.compile(
-    r"\b(?:try again|retry|wait)(?: in| after| for)? "
-    r"((?:\d{1,9}(?:\.\d{1,9})?\s?[a-zµ]{1,12}[ ,]?){1,4})"
-)
-_WORDS = (
-    ("milliseconds", "ms"),
-    ("millisecond", "ms"),
-    ("seconds", "s"),
-    ("second", "s"),
-    ("secs", "s"),
-    ("sec", "s"),
-    ("minutes", "m"),
-    ("minute", "m"),
-    ("mins", "m"),
-    ("min", "m"),
-    ("hours", "h"),
-    ("hour", "h"),
-    ("days", "d"),
-    ("day", "d"),
-)
-#: A week: what says more is no hint of how long to wait.
-_ABSURD = 7 * 86400.0
-
-
-def _retry_after(
-    said: _Said, headers: Mapping[str, str], limits: RateLimits | None, now: Clock
-) -> float | None:
-    """
-    Give the first hint that can be read: headers made for it, the body, resets of exhausted limits.
-    """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    after = headers.get("retry-after", "")
-    hints = (_number(after), _date(after, now), said.delay, _promised(said.message))
-    hint = next((one for one in hints if one is not None and one <= _ABSURD), None)
-    if hint is None and limits is not None:
-        return _reset(limits)
-    return hint
-
-
-def _number(text: str | None) -> float | None:
-    found = _NUMBER.fullmatch(text.strip()) if text else None
-    return float(found[0]) if found and float(found[0]) <= _ABSURD * 1000 else None
-
-
-def _date(text: str, now: Clock) -> float | None:
-    if not text or not any(letter.isalpha() for letter in text):
-        return None
-    from email.utils import parsedate_to_datetime
-
-    try:
-        wait = parsedate_to_datetime(text[:100]).timestamp() - now()
-    except (ValueError, TypeError, IndexError, OverflowError, OSError):
-        return None
-    return wait if wait >= 0 else None
-
-
-def _promised(message: str) -> float | None:
-    """
-    Read "try again in 7m12.5s" and the like.
-    """
-    found = _TRY_AGAIN.search(message[:2000].lower())
-    if found is None:
-        return None
-    text = found[1]
-    for word, unit in _WORDS:
-        text = text.replace(word, unit)
-    total = sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text))
-    return total or None
-
-
-def _duration(value: Any) -> float | None:
-    """
-    Read a duration such as ``6m0s``, ``88ms`` or ``17s``, all of it or nothing.
-    """
-    text = as_text(value).strip()[:100]
-    pieces = _PIECE.findall(text)
-    if not pieces or "".join(number + unit for number, unit in pieces) != text:
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in pieces)
-
-
-def _reset(limits: RateLimits) -> float | None:
-    """
-    Give the seconds until the limit that was hit is lifted; if none says so, the longest.
-    """
-    pairs = (
-        (limits.requests_remaining, limits.requests_reset),
-        (limits.tokens_remaining, limits.tokens_reset),
-    )
-    known = [(left, reset) for left, reset in pairs if reset is not None]
-    hit = [reset for left, reset in known if left == 0]
-    return max(hit or [reset for _, reset in known], default=None)
-
-
-# Limits in headers
-
-_LIMITS: dict[str, tuple[str, ...]] = {
-    "requests_limit": (
-        "x-ratelimit-limit-requests",
-        "anthropic-ratelimit-requests-limit",
-        "x-ratelimit-limit-req-minute",
-        "x-ratelimit-limit",
-    ),
-    "requests_remaining": (
-        "x-ratelimit-remaining-requests",
-        "anthropic-ratelimit-requests-remaining",
-        "x-ratelimit-remaining-req-minute",
-        "x-ratelimit-remaining",
-    ),
-    "requests_reset": (
-        "x-ratelimit-reset-requests",
-        "anthropic-ratelimit-requests-reset",
-        "x-ratelimit-reset",
-    ),
-    "tokens_limit": (
-        "x-ratelimit-limit-tokens",
-        "anthropic-ratelimit-tokens-limit",
-        "x-ratelimit-limit-tokens-minute",
-    ),
-    "tokens_remaining": (
-        "x-ratelimit-remaining-tokens",
-        "anthropic-ratelimit-tokens-remaining",
-        "x-ratelimit-remaining-tokens-minute",
-    ),
-    "tokens_reset": (
-        "x-ratelimit-reset-tokens",
-        "anthropic-ratelimit-tokens-reset",
-    ),
-}
-
-
-def rate_limits_of(
-    headers: Mapping[str, str], *, now: Clock = time.time
-) -> RateLimits | None:
-    """
-    Read what an answer's headers say of the provider's limits; ``None``: nothing.
-
-    Args:
-        headers: Names in lower case.
-
-        now: Seconds since 1970, to which instants in headers are compared.
-    """
-    if not any("ratelimit" in name for name in headers):
-        return None
-    found: dict[str, Any] = {}
-    for field, names in _LIMITS.items():
-        text = next((headers[name] for name in names if headers.get(name)), None)
-        if text is not None:
-            value = _reset_in(text, now) if field.endswith("reset") else _whole(text)
-            found[field] = value
-    if all(value is None for value in found.values()):
-        return None
-    return RateLimits(**found)
-
-
-def _whole(text: str) -> int | None:
-    number = _NUMBER.fullmatch(text.strip())
-    return int(float(number[0])) if number else None
-
-
-def _reset_in(text: str, now: Clock) -> float | None:
-    """
-    Read a reset: a duration, seconds, or an instant (RFC 3339, seconds or milliseconds since 1970).
-    """
-    text = text.strip()
-    seconds = _duration(text)
-    if seconds is None and (number := _NUMBER.fullmatch(text)):
-        seconds = float(number[0])
-        if seconds > 1e11:
-            seconds = seconds / 1000
-        if seconds > 1e9:
-            seconds -= now()
-    if seconds is None:
-        seconds = _instant(text, now)
-    return seconds if seconds is not None and 0 <= seconds <= _ABSURD else None
-
-
-def _instant(text: str, now: Clock) -> float | None:
-    from datetime import UTC, datetime
-
-    try:
-        moment = datetime.fromisoformat(text[:40])
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.timestamp() - now()
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -2,34 +2,33 @@
 OpenAI's Chat Completions, as OpenAI and most others speak it.
 
 Where they differ is in their records (``Quirks``) and in ``families``; how answers differ is recognised
-by their shape, since gateways answer in the manner of whoever is behind them.
+by their shape (``_openai_answers``), since gateways answer in the manner of whoever is behind them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from json import JSONDecodeError, dumps, loads
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 import attrs
 
 from ai_lib._core.chat import (
-    ChatCompletionChunk,
     ChatCompletionRequest,
     ChatCompletionResponse,
-    Choice,
-    ChunkChoice,
-    Citation,
-    Delta,
-    FinishReason,
-    ToolCallDelta,
-    Usage,
     UsageStatus,
 )
 from ai_lib._core.dialects._errors import error_in, error_of
+from ai_lib._core.dialects._openai_answers import (
+    STATE,
+    OpenAiChunkParser,
+    choice_of,
+    citations_of,
+    id_of,
+    is_error,
+    usage_of,
+)
 from ai_lib._core.dialects._shared import (
     Adjustments,
     as_count,
@@ -37,18 +36,13 @@ from ai_lib._core.dialects._shared import (
     as_list,
     as_text,
     base64_of,
-    bounded,
     data_url,
     decode_body,
     encode_json,
     first_count,
     unreadable,
 )
-from ai_lib._core.errors import (
-    AiLibError,
-    InvalidResponseError,
-    UnsupportedFeatureError,
-)
+from ai_lib._core.errors import AiLibError, UnsupportedFeatureError
 from ai_lib._core.families import Family, family_of
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.messages import (
@@ -64,10 +58,9 @@ from ai_lib._core.providers import ModelInfo, Quirks, ResolvedTarget
 from ai_lib._core.tools import Tool, ToolCall, ToolChoice
 
 if TYPE_CHECKING:
-    from ai_lib._core.dialects import Frame, Framing, OnUnsupported
+    from collections.abc import Mapping
 
-#: Under this name messages and tool calls keep what goes back to this dialect only.
-STATE = "openai_chat"
+    from ai_lib._core.dialects import OnUnsupported
 
 
 # Requests
@@ -154,10 +147,11 @@ class _Encoder:
         Build the body, the caller's extensions last.
         """
         effort = self._effort()
-        body = {"model": self.target.model, "messages": self._messages()}
+        messages = self._messages()
+        body: dict[str, Any] = {"model": self.target.model, "messages": messages}
         body |= self._parameters(effort)
         body |= self._tools()
-        body |= self._response_format(body["messages"])
+        body |= self._response_format(messages)
         body |= effort
         if self.stream:
             body["stream"] = True
@@ -165,7 +159,7 @@ class _Encoder:
                 body["stream_options"] = {"include_usage": True}
         elif self.request.reasoning_effort is None:
             body |= self.family.whole_body
-        return body | self.quirks.body | self.request.extensions
+        return {**body, **self.quirks.body, **self.request.extensions}
 
     # Parameters
 
@@ -394,7 +388,11 @@ class _Encoder:
             if field == "thinking":
                 if parts := as_list(state.get(field)):
                     text = found["content"]
-                    more = [{"type": "text", "text": text}] if isinstance(text, str) else text
+                    more = (
+                        [{"type": "text", "text": text}]
+                        if isinstance(text, str)
+                        else text
+                    )
                     found["content"] = [*parts, *more] if text else parts
             elif field == "reasoning_content":
                 # DeepSeek, "Thinking mode", read 2026-11: with tools every assistant message must
@@ -424,7 +422,9 @@ class _Encoder:
         length = self.quirks.tool_id_length
         if length is None or (len(id) == length and id.isascii() and id.isalnum()):
             return id
-        return blake2b(id.encode("utf-8", "replace"), digest_size=16).hexdigest()[:length]
+        return blake2b(id.encode("utf-8", "replace"), digest_size=16).hexdigest()[
+            :length
+        ]
 
     def _content(self, message: Message) -> Any:
         """
@@ -433,7 +433,9 @@ class _Encoder:
         if isinstance(message.content, str):
             return message.content
         if all(isinstance(part, TextPart) for part in message.content):
-            return "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
+            return "\n".join(
+                part.text for part in message.parts if isinstance(part, TextPart)
+            )
         return [self._part(part) for part in message.content]
 
     def _part(self, part: Part) -> dict[str, Any]:
@@ -492,7 +494,13 @@ class _Encoder:
 #: Takes the place of a tool choice when "none" can only be had without tools.
 _NO_TOOLS = object()
 
-_AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "x-m4a": "m4a"}
+_AUDIO_FORMATS = {
+    "mpeg": "mp3",
+    "x-wav": "wav",
+    "wave": "wav",
+    "vnd.wave": "wav",
+    "x-m4a": "m4a",
+}
 
 
 def _is_remote(url: str) -> bool:
@@ -561,33 +569,14 @@ def _azure_url(target: ResolvedTarget, path: str, *, deployment: str = "") -> st
         root = base.removesuffix("/v1").removesuffix("/openai")
         inside = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
         return f"{root}/openai{inside}{path}?api-version={quote(version)}"
-    if "/" not in base.partition("://")[2]:  # AZURE_OPENAI_ENDPOINT names the bare resource
+    if (
+        "/" not in base.partition("://")[2]
+    ):  # AZURE_OPENAI_ENDPOINT names the bare resource
         base += "/openai/v1"
     return _join(base, path) + (f"?api-version={quote(version)}" if version else "")
 
 
 # Answers
-
-
-_FINISH_REASONS = {
-    "stop": FinishReason.STOP,
-    "eos": FinishReason.STOP,
-    "end_turn": FinishReason.STOP,
-    "stop_sequence": FinishReason.STOP,
-    "normal": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "max_tokens": FinishReason.LENGTH,
-    "model_length": FinishReason.LENGTH,
-    "model_context_window_exceeded": FinishReason.LENGTH,
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "function_call": FinishReason.TOOL_CALLS,
-    "tool_use": FinishReason.TOOL_CALLS,
-    "content_filter": FinishReason.CONTENT_FILTER,
-    "sensitive": FinishReason.CONTENT_FILTER,
-    "error": FinishReason.ERROR,
-    "network_error": FinishReason.ERROR,
-    "insufficient_system_resource": FinishReason.ERROR,
-}
 
 
 def decode_response(
@@ -603,23 +592,29 @@ def decode_response(
     """
     body = decode_body(target, response)
     if not isinstance(body, dict):
-        body = {"error": as_dict(body[0]).get("error")} if isinstance(body, list) and body else {}
-    if _is_error(body):
+        body = (
+            {"error": as_dict(body[0]).get("error")}
+            if isinstance(body, list) and body
+            else {}
+        )
+    if is_error(body):
         raise error_in(target, body, status=response.status, headers=response.headers)
     found = [one for one in as_list(body.get("choices")) if isinstance(one, dict)]
     if not found:
         raise unreadable(target, response, "neither choices nor an error")
     quirks = target.spec.quirks
-    choices = [_choice(place, one, body, quirks) for place, one in enumerate(found)]
-    usage = _usage(body)
+    choices = [choice_of(place, one, body, quirks) for place, one in enumerate(found)]
+    usage = usage_of(body)
     return ChatCompletionResponse(
-        id=_id(body),
+        id=id_of(body),
         model=as_text(body.get("model")),
         created=as_count(body.get("created")) or 0,
         choices=tuple(sorted(choices, key=lambda one: one.index)),
         usage=usage,
-        usage_status=UsageStatus.UNSUPPORTED if usage is None else UsageStatus.FINALIZED,
-        citations=tuple(_citations(body, as_dict(found[0].get("message")))),
+        usage_status=UsageStatus.UNSUPPORTED
+        if usage is None
+        else UsageStatus.FINALIZED,
+        citations=tuple(citations_of(body, as_dict(found[0].get("message")))),
         provider=target.provider,
         raw=body,
     )
@@ -632,572 +627,11 @@ def decode_error(target: ResolvedTarget, response: HttpResponse) -> AiLibError:
     return error_of(target, response)
 
 
-def _is_error(body: dict[str, Any]) -> bool:
-    """
-    Whether a body or an event with a status of success reports an error.
-    """
-    if body.get("error"):
-        return True
-    if as_dict(body.get("base_resp")).get("status_code") not in (None, 0, "0"):
-        return True  # MiniMax
-    code = body.get("code")
-    choices = as_list(body.get("choices"))
-    if code is not None and ("sid" in body or not choices):
-        return code not in ("", 0, "0")  # Spark
-    if choices:
-        first = as_dict(choices[0])
-        said = first.get("message") or first.get("delta")
-        return bool(first.get("error")) and not as_dict(said).get("content")
-    names = ("detail", "message", "errors", "error_code", "error_msg")
-    return "usage" not in body and any(body.get(name) for name in names)
-
-
-def _id(body: dict[str, Any]) -> str:
-    return as_text(body.get("id")) or as_text(body.get("sid"))
-
-
-def _choice(
-    place: int, choice: dict[str, Any], body: dict[str, Any], quirks: Quirks
-) -> Choice:
-    said = as_dict(choice.get("message")) or as_dict(choice.get("delta"))
-    text, reasoning, state = _pieces(said, quirks)
-    if not text:
-        text = _transcript(said)
-    if quirks.think_tags and not reasoning:
-        tags = _ThinkTags()
-        reasoning, text = map("".join, zip(tags.feed(text), tags.finish(), strict=True))
-    merger = _ToolCalls()
-    for delta in _call_items(said):
-        merger.feed(delta)
-    calls = tuple(call.whole() for call in merger.calls)
-    raw = as_text(choice.get("finish_reason"))
-    if not raw and "sid" in body:
-        raw = "stop"  # Spark's older models tell no reason; "HTTP API", read 2026-11
-    index = as_count(choice.get("index"))
-    return Choice(
-        index=place if index is None else index,
-        message=Message(
-            Role.ASSISTANT,
-            text,
-            tool_calls=calls,
-            reasoning=reasoning or None,
-            refusal=as_text(said.get("refusal")) or None,
-            provider_state={STATE: state} if state else None,
-        ),
-        finish_reason=_finish_reason(raw, called=bool(calls)),
-        raw_finish_reason=raw or None,
-        logprobs=as_dict(choice.get("logprobs")) or None,
-    )
-
-
-def _finish_reason(raw: str, *, called: bool) -> str | None:
-    reason = _FINISH_REASONS.get(raw, raw)
-    if called and reason in ("", FinishReason.STOP):
-        return FinishReason.TOOL_CALLS
-    return reason or None
-
-
-def _pieces(said: dict[str, Any], quirks: Quirks) -> tuple[str, str, dict[str, Any]]:
-    """
-    Read a message or delta: its text, its reasoning, and what of that goes back.
-    """
-    content = said.get("content")
-    thinking: list[dict[str, Any]] = []
-    if isinstance(content, str):
-        text, inline = content, ""
-    else:
-        text, inline, thinking = _parts(content)
-    details = [one for one in as_list(said.get("reasoning_details")) if isinstance(one, dict)]
-    state: dict[str, Any] = {}
-    if details and "reasoning_details" in quirks.replay:
-        state["reasoning_details"] = details
-    if thinking and "thinking" in quirks.replay:
-        state["thinking"] = thinking
-    for field in ("reasoning_content", "reasoning"):
-        reasoning = said.get(field)
-        if reasoning and isinstance(reasoning, str):
-            return text, reasoning, state
-    told = "".join(as_text(one.get("text") or one.get("summary")) for one in details)
-    return text, told or inline, state
-
-
-def _parts(content: Any) -> tuple[str, str, list[dict[str, Any]]]:
-    """
-    Read content that is a list of parts: text, reasoning, the parts that hold the reasoning.
-    """
-    text: list[str] = []
-    reasoning: list[str] = []
-    thinking: list[dict[str, Any]] = []
-    for part in as_list(content):
-        if isinstance(part, str):
-            text.append(part)
-            continue
-        part = as_dict(part)
-        if part.get("type") in ("thinking", "reasoning"):
-            inner = part.get("thinking") or part.get("summary") or part.get("text")
-            reasoning.append(_joined(inner))
-            thinking.append(part)
-        elif part.get("type") in ("text", "output_text"):
-            text.append(as_text(part.get("text")))
-    return "".join(text), "".join(reasoning), thinking
-
-
-def _joined(inner: Any) -> str:
-    if isinstance(inner, str):
-        return inner
-    return "".join(as_text(as_dict(one).get("text")) for one in as_list(inner))
-
-
-def _transcript(said: dict[str, Any]) -> str:
-    return as_text(as_dict(said.get("audio")).get("transcript"))
-
-
-def _usage(body: dict[str, Any]) -> Usage | None:
-    """
-    Find the usage in one of the places where it is told; counts that are cumulative stay what they are.
-    """
-    places = [body.get("usage"), as_dict(body.get("x_groq")).get("usage")]
-    places += [as_dict(one).get("usage") for one in as_list(body.get("choices"))]
-    told = next((one for one in places if one and isinstance(one, dict)), None)
-    if told is None:
-        return None
-    prompt = first_count(told, "prompt_tokens", "input_tokens")
-    written = first_count(told, "completion_tokens", "output_tokens")
-    total = first_count(told, "total_tokens")
-    if prompt is None and written is None and total is None:
-        return None
-    details = as_dict(told.get("prompt_tokens_details") or told.get("prompt_token_details"))
-    cached = first_count(details, "cached_tokens")
-    if cached is None:
-        names = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens")
-        cached = first_count(told, *names)
-    reasoning = first_count(as_dict(told.get("completion_tokens_details")), "reasoning_tokens")
-    if reasoning is None:
-        reasoning = first_count(told, "reasoning_tokens")
-    prompt, written = prompt or 0, written or 0
-    if reasoning and total == prompt + written + reasoning:
-        written += reasoning  # xAI counts them apart; "Models and pricing", read 2026-11
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=written,
-        total_tokens=prompt + written if total is None else total,
-        cached_tokens=cached,
-        reasoning_tokens=reasoning,
-    )
-
-
-def _citations(body: dict[str, Any], said: dict[str, Any]) -> Iterator[Citation]:
-    """
-    Read the sources that an answer, or a chunk of one, names.
-    """
-    results = {}
-    for result in as_list(body.get("search_results")):
-        if url := as_text(as_dict(result).get("url")):
-            results[url] = as_text(result.get("title")) or None
-    for one in as_list(body.get("citations")):
-        place = as_dict(one)
-        url = one if isinstance(one, str) else as_text(place.get("url"))
-        if url:
-            title = as_text(place.get("title")) or results.pop(url, None)
-            yield Citation(url=url, title=title)
-    for url, title in results.items():
-        yield Citation(url=url, title=title)
-    for annotation in as_list(said.get("annotations")):
-        place = as_dict(as_dict(annotation).get("url_citation"))
-        if url := as_text(place.get("url")):
-            yield Citation(
-                url=url,
-                title=as_text(place.get("title")) or None,
-                start=as_count(place.get("start_index")),
-                end=as_count(place.get("end_index")),
-                text=as_text(place.get("content")) or None,
-            )
-
-
-# Tool calls
-
-
-@attrs.define
-class _OpenCall:
-    """
-    A tool call as far as it has come.
-    """
-
-    place: int
-    wire_index: Any = None
-    wire_id: str = ""
-    name: str = ""
-    arguments: list[str] = attrs.field(factory=list)
-    extra: dict[str, Any] = attrs.field(factory=dict)
-
-    @property
-    def id(self) -> str:
-        return self.wire_id or f"call_{self.place}"
-
-    def whole(self) -> ToolCall:
-        return ToolCall(
-            self.id,
-            self.name,
-            "".join(self.arguments) or "{}",
-            extra={STATE: self.extra} if self.extra else None,
-        )
-
-
-@attrs.define
-class _ToolCalls:
-    """
-    Tells which call a piece belongs to: by its index, else by its id, else by its place.
-
-    Pieces come without index (Mistral), with an empty id or name (Qwen, Hunyuan), with both repeated, as
-    several whole calls at once, or under an index that was another call's.
-    """
-
-    calls: list[_OpenCall] = attrs.field(factory=list)
-
-    def feed(self, item: dict[str, Any]) -> ToolCallDelta:
-        function = as_dict(item.get("function") or item.get("custom")) or item
-        name = as_text(function.get("name"))
-        wire_id = as_text(item.get("id"))
-        call = self._find(item.get("index"), wire_id, name)
-        first = call is None
-        if call is None:
-            call = _OpenCall(len(self.calls), item.get("index"))
-            self.calls.append(call)
-        call.wire_id = call.wire_id or wire_id
-        fresh_name = name if name and not call.name else None
-        call.name = call.name or name
-        piece = _arguments(function.get("arguments", function.get("input")))
-        call.arguments.append(piece)
-        extra = {key: value for key, value in item.items() if key not in _CALL_FIELDS}
-        if extra:
-            call.extra |= extra
-        return ToolCallDelta(
-            call.place,
-            call.id if first else None,
-            fresh_name,
-            piece,
-            {STATE: call.extra} if extra else None,
-        )
-
-    def _find(self, index: Any, wire_id: str, name: str) -> _OpenCall | None:
-        if index is not None:
-            same = [call for call in self.calls if call.wire_index == index]
-            if not same:
-                return None
-            call = same[-1]
-            another = wire_id and call.wire_id and wire_id != call.wire_id and name
-            return None if another else call
-        if wire_id:
-            return next((call for call in self.calls if call.wire_id == wire_id), None)
-        return self.calls[-1] if self.calls and not name else None
-
-
-_CALL_FIELDS = frozenset(
-    {"id", "index", "type", "function", "custom", "name", "arguments", "input"}
-)
-
-
-def _call_items(said: dict[str, Any]) -> list[dict[str, Any]]:
-    """
-    List the calls, or pieces of calls; one object stands for a list of one (Spark), and OpenAI's
-    ``function_call`` of old for a call.
-    """
-    items = [one for one in as_list(said.get("tool_calls")) if isinstance(one, dict)]
-    legacy = as_dict(said.get("function_call"))
-    return [{"index": 0, "function": legacy}] if legacy and not items else items
-
-
-def _arguments(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else dumps(value, ensure_ascii=False)
-
-
-# Streams
-
-
-@attrs.define
-class _ThinkTags:
-    """
-    Takes reasoning out of text that begins with ``<think>``, however it is cut.
-
-    Attributes:
-        state: ``"start"``: nothing but white space has come; ``"thinking"``; ``"after"``: white space
-            behind the end is skipped; ``"text"``: nothing more to look for.
-
-        held: What may be the beginning of a tag.
-    """
-
-    state: str = "start"
-    held: str = ""
-
-    def feed(self, text: str) -> tuple[str, str]:
-        """
-        Give the reasoning and the text of the next piece.
-        """
-        if self.state == "text":
-            return "", text
-        text, self.held = self.held + text, ""
-        if self.state == "start":
-            bare = text.lstrip()
-            if not bare.startswith("<think>"):
-                if "<think>".startswith(bare):
-                    self.held = text
-                    return "", ""
-                self.state = "text"
-                return "", text
-            text, self.state = bare.removeprefix("<think>"), "thinking"
-        if self.state == "thinking":
-            return self._thought(text)
-        return "", self._after(text)
-
-    def finish(self) -> tuple[str, str]:
-        """
-        Give what was held back, once nothing more comes.
-        """
-        held, self.held = self.held, ""
-        return (held, "") if self.state == "thinking" else ("", held)
-
-    def _thought(self, text: str) -> tuple[str, str]:
-        thought, end, rest = text.partition("</think>")
-        if end:
-            self.state = "after"
-            return thought, self._after(rest)
-        keep = next((n for n in range(7, 0, -1) if text.endswith("</think>"[:n])), 0)
-        cut = len(text) - keep
-        self.held = text[cut:]
-        return text[:cut], ""
-
-    def _after(self, text: str) -> str:
-        text = text.lstrip()
-        if text:
-            self.state = "text"
-        return text
-
-
-@attrs.define
-class _Kept:
-    """
-    What is remembered of one choice while it streams.
-
-    Attributes:
-        tools: Its tool calls so far.
-
-        tags: Looks for ``<think>``; ``None``: not at this provider.
-
-        state: What goes back with the message, pieces joined.
-    """
-
-    tools: _ToolCalls = attrs.field(factory=_ToolCalls)
-    tags: _ThinkTags | None = None
-    state: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict)
-
-
 def chunk_parser(target: ResolvedTarget) -> OpenAiChunkParser:
     """
     A new parser for one stream.
     """
     return OpenAiChunkParser(target, target.spec.quirks.think_tags)
-
-
-@attrs.define
-class OpenAiChunkParser:
-    """
-    Turns server-sent events into chunks.
-    """
-
-    _target: ResolvedTarget
-    _tagged: bool = False
-    done: bool = False
-    framing: Framing = "sse"
-    _kept: dict[int, _Kept] = attrs.field(factory=dict)
-    _cited: set[Citation] = attrs.field(factory=set)
-
-    def feed(self, frame: Frame) -> Iterable[ChatCompletionChunk]:
-        """
-        Read one event.
-
-        Raises:
-            AiLibError: It reports an error, or cannot be read.
-        """
-        name, data = frame
-        try:
-            event = loads(data)
-            choices = event["choices"]
-            if not name and not self._tagged and len(choices) == 1:
-                # The common chunk, a few characters of text and nothing else, by the shortest way.
-                choice = choices[0]
-                delta = choice["delta"]
-                content = delta["content"]
-                if (
-                    content.__class__ is str
-                    and content
-                    and (len(delta) == 1 or (len(delta) == 2 and "role" in delta))
-                    and choice.get("finish_reason") is None
-                    and choice.get("logprobs") is None
-                    and _UNCOMMON.isdisjoint(event)
-                    and event.get("usage") is None
-                    and choice["index"].__class__ is int
-                    and event["id"].__class__ is str
-                    and event["model"].__class__ is str
-                ):
-                    created = event.get("created")
-                    return (
-                        ChatCompletionChunk(
-                            (ChunkChoice(choice["index"], Delta(content)),),
-                            event["id"],
-                            event["model"],
-                            None,
-                            created if created.__class__ is int else 0,
-                            event,
-                        ),
-                    )
-        except JSONDecodeError:
-            return self._no_json(name, data)
-        except (KeyError, TypeError, IndexError, AttributeError):
-            pass
-        except (ValueError, RecursionError):
-            raise self._unreadable(data) from None
-        return self._read(name, event)
-
-    def finish(self) -> Iterable[ChatCompletionChunk]:
-        """
-        Give what was held back: the rest of a tag, and what goes back with each message.
-        """
-        choices = []
-        for index, kept in sorted(self._kept.items()):
-            reasoning, text = kept.tags.finish() if kept.tags else ("", "")
-            state = {STATE: kept.state} if kept.state else None
-            if reasoning or text or state:
-                delta = Delta(text or None, reasoning or None, provider_state=state)
-                choices.append(ChunkChoice(index, delta))
-        return (ChatCompletionChunk(tuple(choices)),) if choices else ()
-
-    def _no_json(self, name: str, data: str) -> Iterable[ChatCompletionChunk]:
-        text = data.strip()
-        if text == "[DONE]":
-            self.done = True
-            return ()
-        if name == "error":
-            raise error_in(self._target, {"error": text})
-        if not text:
-            return ()
-        raise self._unreadable(text)
-
-    def _unreadable(self, data: str) -> InvalidResponseError:
-        start = bounded(data)
-        return InvalidResponseError(
-            f"{self._target.provider} streams what is no JSON: {start[:200]}",
-            provider=self._target.provider,
-            model=self._target.model or None,
-            body=start,
-        )
-
-    def _read(self, name: str, event: Any) -> Iterable[ChatCompletionChunk]:
-        if not isinstance(event, dict):
-            event = {"error": event} if name == "error" else {}
-        found = [one for one in as_list(event.get("choices")) if isinstance(one, dict)]
-        usage = _usage(event)
-        choices = [self._choice(place, one, event) for place, one in enumerate(found)]
-        if not found and (cited := self._new_citations(event, {})):
-            choices = [ChunkChoice(0, Delta(citations=cited))]
-        chunks: Sequence[ChatCompletionChunk] = ()
-        if choices or usage:
-            chunks = (
-                ChatCompletionChunk(
-                    tuple(choices),
-                    _id(event),
-                    as_text(event.get("model")),
-                    usage,
-                    as_count(event.get("created")) or 0,
-                    event,
-                ),
-            )
-        if name == "error" or _is_error(event):
-            return self._fail_after(chunks, event)
-        return chunks
-
-    def _fail_after(
-        self, chunks: Sequence[ChatCompletionChunk], event: dict[str, Any]
-    ) -> Iterator[ChatCompletionChunk]:
-        """
-        Give what came beside an error before it is raised.
-        """
-        yield from chunks
-        raise error_in(self._target, event)
-
-    def _choice(
-        self, place: int, choice: dict[str, Any], event: dict[str, Any]
-    ) -> ChunkChoice:
-        index = as_count(choice.get("index"))
-        index = place if index is None else index
-        kept = self._kept.get(index)
-        if kept is None:
-            kept = _Kept(tags=_ThinkTags() if self._tagged else None)
-            self._kept[index] = kept
-        said = choice.get("delta")
-        if not isinstance(said, dict):
-            # Some send a message in its place. Beside a delta it repeats what has been (Perplexity).
-            said = as_dict(choice.get("message"))
-        text, reasoning, state = _pieces(said, self._target.spec.quirks)
-        text = text or _transcript(said)
-        if kept.tags is not None and text:
-            thought, text = kept.tags.feed(text)
-            reasoning += thought
-        for field, items in state.items():
-            _join_state(kept.state.setdefault(field, []), items)
-        raw = as_text(choice.get("finish_reason"))
-        delta = Delta(
-            text or None,
-            reasoning or None,
-            [kept.tools.feed(item) for item in _call_items(said)],
-            as_text(said.get("role")) or None,
-            as_text(said.get("refusal")) or None,
-            self._new_citations(event, said) if index == 0 else (),
-        )
-        return ChunkChoice(
-            index,
-            delta,
-            _finish_reason(raw, called=bool(kept.tools.calls)) if raw else None,
-            raw or None,
-            as_dict(choice.get("logprobs")) or None,
-        )
-
-    def _new_citations(
-        self, event: dict[str, Any], said: dict[str, Any]
-    ) -> list[Citation]:
-        """
-        List the sources that were not named before: some name all of them in every chunk.
-        """
-        if not event.keys() & _SOURCES and "annotations" not in said:
-            return []
-        found = [one for one in _citations(event, said) if one not in self._cited]
-        self._cited.update(found)
-        return found
-
-
-_SOURCES = frozenset({"citations", "search_results"})
-_UNCOMMON = _SOURCES | {"error", "code", "base_resp", "x_groq", "sid"}
-
-
-def _join_state(kept: list[dict[str, Any]], items: Iterable[dict[str, Any]]) -> None:
-    """
-    Join the pieces of reasoning that goes back: texts of one kind and index are one text.
-    """
-    for item in items:
-        last = kept[-1] if kept else {}
-        if not kept or any(last.get(key) != item.get(key) for key in ("type", "index")):
-            kept.append(dict(item))
-            continue
-        for key, value in item.items():
-            before = last.get(key)
-            if key in ("text", "summary") and isinstance(before, str):
-                last[key] = before + as_text(value)
-            elif key == "thinking":
-                both = _joined(before) + _joined(value)
-                last[key] = [{"type": "text", "text": both}]
-            elif value is not None:
-                last[key] = value
 
 
 # Models
@@ -1235,9 +669,13 @@ def decode_models(
     listed = body
     if isinstance(body, dict):
         names = ("data", "models", "result")  # OpenAI, llama.cpp, Cloudflare
-        listed = next((body[name] for name in names if isinstance(body.get(name), list)), None)
-        if listed is None and _is_error(body):
-            raise error_in(target, body, status=response.status, headers=response.headers)
+        listed = next(
+            (body[name] for name in names if isinstance(body.get(name), list)), None
+        )
+        if listed is None and is_error(body):
+            raise error_in(
+                target, body, status=response.status, headers=response.headers
+            )
     if not isinstance(listed, list):
         raise unreadable(target, response, "no list of models")
     key = target.spec.quirks.model_id_key
@@ -1246,23 +684,23 @@ def decode_models(
 
 
 def _model(entry: dict[str, Any], key: str) -> ModelInfo | None:
-    id = next((text for name in (key, "id", "name", "model") if (text := as_text(entry.get(name)))), "")
-    id = id.removeprefix("models/")
-    if not id:
+    found = _first_text(entry, key, "id", "name", "model").removeprefix("models/")
+    if not found:
         return None
-    names = ("display_name", "name")
-    name = next((text for one in names if (text := as_text(entry.get(one)))), id)
-    owner = as_text(entry.get("owned_by")) or as_text(entry.get("organization"))
     window = ("context_length", "max_context_length", "context_window", "max_model_len")
     written = ("max_output_tokens", "max_completion_tokens", "max_output_length")
     return ModelInfo(
-        id=id,
-        name=name,
+        id=found,
+        name=_first_text(entry, "display_name", "name") or found,
         created=as_count(entry.get("created")),
-        owner=owner or None,
+        owner=_first_text(entry, "owned_by", "organization") or None,
         context_window=first_count(entry, *window)
         or first_count(as_dict(entry.get("meta")), "n_ctx_train"),
         max_output_tokens=first_count(entry, *written)
         or first_count(as_dict(entry.get("top_provider")), *written),
         raw=entry,
     )
+
+
+def _first_text(entry: Mapping[str, Any], *names: str) -> str:
+    return next((text for one in names if (text := as_text(entry.get(one)))), "")
