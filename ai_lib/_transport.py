@@ -50,7 +50,7 @@ class ByteStream:
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
-            failure = failure_of(error, call, url=self._url, heard=True, reused=False)
+            failure = failure_of(error, call, url=self._url, stream=True)
         finally:
             working.call = None
         raise failure
@@ -196,7 +196,6 @@ class RequestsTransport:
                 prepared.headers[credential.header] = credential.header_value()
             return prepared
 
-        left = call.deadlines.remaining()
         return session.request(
             request.method,
             request.url,
@@ -205,7 +204,7 @@ class RequestsTransport:
             auth=put_key_on,
             stream=True,
             allow_redirects=False,
-            timeout=left,
+            timeout=call.deadlines.hand_over(),
         )
 
     def _opened(self) -> Adapter:

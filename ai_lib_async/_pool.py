@@ -13,25 +13,37 @@ import ssl
 import weakref
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any
 
 import anyio.lowlevel
+import attrs
 import httpx
 import sniffio
 
-#: Connections of one pool, and how many are kept open when idle.
-_ROOM = 16
 #: Seconds that an idle connection is kept.
 _KEPT = 90.0
 
-#: Makes the transport of one pool from proxy and certificates.
-Engine = Callable[[ssl.SSLContext, str | None], httpx.AsyncBaseTransport]
+
+@attrs.frozen
+class Engine:
+    """
+    What moves the bytes.
+
+    Attributes:
+        make: Makes the transport of one pool from certificates and proxy.
+
+        room: How many exchanges a pool should carry at once.
+
+        tells: Whether it tells of a request's progress, by httpx's ``trace``.
+    """
+
+    make: Callable[[ssl.SSLContext, str | None], httpx.AsyncBaseTransport]
+    room: float
+    tells: bool
 
 
-def plain_engine(tls: ssl.SSLContext, proxy: str | None) -> httpx.AsyncBaseTransport:
-    """
-    Make a pool of httpx's own.
-    """
+def _plain(tls: ssl.SSLContext, proxy: str | None) -> httpx.AsyncBaseTransport:
     limits = httpx.Limits(
         max_connections=None,
         max_keepalive_connections=_ROOM,
@@ -40,6 +52,37 @@ def plain_engine(tls: ssl.SSLContext, proxy: str | None) -> httpx.AsyncBaseTrans
     return httpx.AsyncHTTPTransport(
         verify=tls, proxy=proxy, limits=limits, trust_env=False
     )
+
+
+def _aiohttp(tls: ssl.SSLContext, proxy: str | None) -> httpx.AsyncBaseTransport:
+    import aiohttp
+    import httpx_aiohttp
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(ssl=tls, limit=0, keepalive_timeout=_KEPT)
+        jar = aiohttp.DummyCookieJar()
+        return aiohttp.ClientSession(connector=connector, cookie_jar=jar)
+
+    made: httpx.AsyncBaseTransport = httpx_aiohttp.AiohttpTransport(
+        verify=tls, proxy=httpx.Proxy(proxy) if proxy else None, client=session
+    )
+    return made
+
+
+#: Of httpx's own pools, small ones: each request looks at all connections of its pool.
+_ROOM = 16
+_PLAIN = Engine(_plain, _ROOM, tells=True)
+_FAST = Engine(_aiohttp, float("inf"), tells=False)
+
+
+def engine() -> Engine:
+    """
+    Choose the engine: aiohttp's where the extra ``aiohttp`` is installed and its loop runs, else httpx's.
+    """
+    asyncio_runs = sniffio.current_async_library() == "asyncio"
+    if asyncio_runs and find_spec("httpx_aiohttp") is not None:
+        return _FAST
+    return _PLAIN
 
 
 class Pool:
@@ -60,7 +103,7 @@ class Pools:
     """
 
     def __init__(self, engine: Engine, tls: ssl.SSLContext) -> None:
-        self._engine = engine
+        self.engine = engine
         self._tls = tls
         self._by_proxy: dict[str | None, list[Pool]] = {}
 
@@ -70,10 +113,10 @@ class Pools:
         """
         pools = self._by_proxy.setdefault(proxy, [])
         for pool in pools:
-            if pool.busy < _ROOM:
+            if pool.busy < self.engine.room:
                 break
         else:
-            pool = Pool(self._engine(self._tls, proxy))
+            pool = Pool(self.engine.make(self._tls, proxy))
             pools.append(pool)
         pool.busy += 1
         return pool

@@ -5,8 +5,9 @@ Send and read over httpx. Nothing here knows a provider, a retry or JSON.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -23,7 +24,7 @@ from ai_lib_async._pool import (
     Loops,
     Pool,
     Pools,
-    plain_engine,
+    engine,
     running_loop,
     soon,
     spawn,
@@ -61,7 +62,7 @@ class ByteStream:
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
-            failure = failure_of(error, call, url=self._url, heard=True, reused=False)
+            failure = failure_of(error, call, url=self._url, stream=True)
         raise failure
 
     async def drain(self, call: Call) -> None:
@@ -153,17 +154,18 @@ class HttpxTransport:
         response: httpx.Response | None = None
         place = _Place(None)
         progress = _Progress(call)
+        make: Callable[..., httpx.Request] = httpx.Request
+        send: Callable[..., Awaitable[httpx.Response]]
         try:
-            proxy = self._settings.proxy_for(request.url)
-            if self._client is None:
-                pool = self._loops.here().enter(proxy)
-                place = _Place(pool)
-                sending = pool.transport.handle_async_request
-                response = await progress.wait.on(sending, _prepared(request, progress))
+            if self._client is not None:
+                send, make = _sender(self._client), self._client.build_request
             else:
-                response = await progress.wait.on(
-                    _by_client, self._client, _prepared(request, progress, self._client)
-                )
+                pools = self._loops.here()
+                pool = pools.enter(self._settings.proxy_for(request.url))
+                place, progress.told = _Place(pool), pools.engine.tells
+                send = pool.transport.handle_async_request
+            prepared = _prepared(request, make, progress.extensions())
+            response = await progress.wait.on(send, prepared)
             ok = response.status_code < 400
             headers = {k.lower(): v for k, v in response.headers.items()}
             answer = HttpResponse(status=response.status_code, headers=headers)
@@ -178,7 +180,7 @@ class HttpxTransport:
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
-            heard, reused = response is not None, not progress.connected
+            heard, reused = response is not None, progress.reused
             failure = failure_of(
                 error, call, url=request.url, heard=heard, reused=reused
             )
@@ -190,53 +192,67 @@ class HttpxTransport:
         raise failure
 
 
-async def _by_client(
-    client: httpx.AsyncClient, request: httpx.Request
-) -> httpx.Response:
-    # An authentication in any case: without one httpx takes the client's or the URL's.
-    return await client.send(
-        request, stream=True, auth=_as_it_is, follow_redirects=False
+def _sender(client: httpx.AsyncClient) -> Callable[..., Awaitable[httpx.Response]]:
+    """
+    Send by the caller's client, with an authentication in any case: without one httpx takes the
+    client's or the URL's.
+    """
+    return partial(
+        client.send, stream=True, auth=lambda request: request, follow_redirects=False
     )
-
-
-def _as_it_is(request: httpx.Request) -> httpx.Request:
-    return request
 
 
 class _Progress:
     """
-    What httpx tells of a request under way: whether it had to connect, and when it had.
+    Follows a request under way, as far as what sends it tells: whether it had to connect, and when
+    it had.
     """
 
     def __init__(self, call: Call) -> None:
-        self.call = call
         self.wait = Wait(call)
-        self.connected = False
+        self.told = False
+        self._call = call
+        self._connected = False
 
-    async def __call__(self, event: str, _: Any) -> None:
+    @property
+    def reused(self) -> bool:
+        """
+        Whether the connection was open before; not, if nobody tells.
+        """
+        return self.told and not self._connected
+
+    def extensions(self) -> dict[str, Any]:
+        """
+        Say what httpx is asked for beside the request.
+        """
+        if self.told:
+            return {"timeout": {}, "trace": self._hear}
+        connect, _ = self._call.deadlines.hand_over()
+        return {"timeout": {"connect": connect, "pool": connect}}
+
+    async def _hear(self, event: str, _: Any) -> None:
         if event.startswith("connection.connect"):
-            self.connected = True
+            self._connected = True
         elif event.endswith("send_request_headers.started"):
-            self.call.deadlines.connected()
+            self._call.deadlines.connected()
             self.wait.extend()
 
 
 def _prepared(
     request: HttpRequest,
-    progress: _Progress,
-    client: httpx.AsyncClient | None = None,
+    make: Callable[..., httpx.Request],
+    extensions: dict[str, Any],
 ) -> httpx.Request:
     headers = dict(request.headers)
     if request.credential is not None:
         credential = request.credential
         headers[credential.header] = credential.header_value()
-    make = httpx.Request if client is None else client.build_request
     return make(
         request.method,
         request.url,
         headers=headers,
         content=request.body,
-        extensions={"timeout": {}, "trace": progress},
+        extensions=extensions,
     )
 
 
@@ -265,10 +281,3 @@ async def _whole(response: httpx.Response, limit: int, cut: bool) -> bytes:  # p
                 )
             break
     return b"".join(pieces)[:limit]
-
-
-def engine() -> Any:
-    """
-    Choose what is below: httpx's own pools, or aiohttp's where the extra is installed.
-    """
-    return plain_engine

@@ -19,6 +19,7 @@ from ai_lib._core.dialects._hints import rate_limits_of, request_id_of
 from ai_lib._core.errors import (
     AiLibError,
     ConfigurationError,
+    IncompleteStreamError,
     InvalidResponseError,
     ModelNotFoundError,
     NetworkError,
@@ -463,7 +464,11 @@ class ClientCore:
                 decoder.peek()
                 return None, decoder
             try:
-                while decoder.peek() is None and not decoder.ended:
+                while decoder.peek() is None:
+                    if decoder.ended:
+                        raise IncompleteStreamError(
+                            f"{target.provider} ended the stream before its first chunk."
+                        )
                     yield from self._feed(call, answer.stream, decoder)
             except BaseException:
                 yield Close(answer.stream)

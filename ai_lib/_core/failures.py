@@ -10,12 +10,23 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ai_lib._core.call import Call
-from ai_lib._core.errors import AiLibError, NetworkError, RequestTimeoutError
+from ai_lib._core.errors import (
+    AiLibError,
+    IncompleteStreamError,
+    NetworkError,
+    RequestTimeoutError,
+)
 from ai_lib._core.secrets import redact
 
 
 def failure_of(
-    error: BaseException, call: Call, *, url: str, heard: bool, reused: bool
+    error: BaseException,
+    call: Call,
+    *,
+    url: str,
+    heard: bool = True,
+    reused: bool = False,
+    stream: bool = False,
 ) -> AiLibError:
     """
     Make the error to raise in place of *error*; raise it outside the ``except``, since the HTTP
@@ -31,6 +42,8 @@ def failure_of(
         heard: Whether an answer had begun.
 
         reused: Whether it went over a connection that was open before.
+
+        stream: Whether it was in the body of a stream.
     """
     host = urlsplit(url).netloc.rpartition("@")[2]
     if words := call.deadlines.expired():
@@ -46,7 +59,8 @@ def failure_of(
             failover=False,
         )
     what = "The answer broke off" if heard else "No connection"
-    made = NetworkError(redact(f"{host}: {what}: {_reason(causes)}."))
+    kind = IncompleteStreamError if stream else NetworkError
+    made = kind(redact(f"{host}: {what}: {_reason(causes)}."))
     made.stale = reused and not heard
     return made
 

@@ -21,7 +21,7 @@ _GZIP_START = 0x1F
 _WINDOW = 16 * 1024
 
 #: How much output one step may have.
-STEP = 256 * 1024
+STEP = 64 * 1024
 
 
 def _normal(encoding: str) -> str:
@@ -79,7 +79,8 @@ class Inflater:
         Plain bodies pass through as they are. What follows the end of compressed data is ignored.
 
         Raises:
-            InvalidResponseError: The data is broken; so is everything after it.
+            InvalidResponseError: The data is broken, and so is everything after it. What this
+                very piece would have given before the fault is lost.
         """
         if self.plain:
             return data

@@ -318,21 +318,25 @@ def dialect_named(name: str) -> Dialect:
     Raises:
         ConfigurationError: There is none of that name.
     """
-    if name in DIALECTS:
-        from importlib import import_module
-
-        return cast("Dialect", import_module(f"ai_lib._core.dialects.{name}"))
+    _check_dialect(name)
     if name in _dialects:
         return _dialects[name]
+    from importlib import import_module
+
+    return cast("Dialect", import_module(f"ai_lib._core.dialects.{name}"))
+
+
+def _check_dialect(name: str) -> None:
+    known = (*DIALECTS, *_dialects)
+    if name in known:
+        return
     from difflib import get_close_matches
 
-    close = get_close_matches(name, (*DIALECTS, *_dialects), n=2)
-    hint = f"Did you mean {' or '.join(close)}?" if close else _there_are(DIALECTS)
-    raise ConfigurationError(f"No dialect is called {name[:80]!r}. {hint}")
-
-
-def _there_are(names: tuple[str, ...]) -> str:
-    return f"There are {', '.join(names)}."
+    close = get_close_matches(name, known, n=2)
+    hint = f"Did you mean {' or '.join(close)}?" if close else ""
+    raise ConfigurationError(
+        f"No dialect is called {name[:80]!r}. {hint or 'There are ' + ', '.join(known)}."
+    )
 
 
 def split_model_string(text: str) -> tuple[ProviderSpec, str] | None:
@@ -459,7 +463,7 @@ def _base_url(
                 " for another server pass base_url= too."
             )
     if target.base_url is not None:
-        dialect_named(dialect)
+        _check_dialect(dialect)
         return target.base_url
     # A variable names the provider's own surface; another one is found only below it.
     below = usual.startswith(spec.base_url)

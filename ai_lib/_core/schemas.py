@@ -205,17 +205,7 @@ def _class(kind: type, within: tuple[type, ...]) -> dict[str, Any]:
         return _enum([member.value for member in kind])
     fields = _fields(kind)
     if fields is not None:
-        if kind in within:  # below itself it is left open
-            return {"type": "object"}
-        hints = _hints(kind)
-        described = _described_arguments(kind.__doc__ or "")
-        properties = {}
-        for name, (attribute, _) in fields.items():
-            schema = _schema(hints.get(attribute, Any), (*within, kind))
-            if name in described:
-                schema.setdefault("description", described[name])
-            properties[name] = schema
-        return _object(properties, [name for name in fields if fields[name][1]])
+        return _record(kind, fields, within)
     for base in kind.__mro__:
         if base in _TYPES:
             return {"type": _TYPES[base]}
@@ -226,6 +216,24 @@ def _class(kind: type, within: tuple[type, ...]) -> dict[str, Any]:
     if issubclass(kind, Collection):
         return _array({}, unique=_is_set(kind))
     return {}
+
+
+def _record(
+    kind: type, fields: Mapping[str, tuple[str, bool]], within: tuple[type, ...]
+) -> dict[str, Any]:
+    from inspect import cleandoc
+
+    if kind in within:  # below itself it is left open
+        return {"type": "object"}
+    hints = _hints(kind)
+    described = _described_arguments(cleandoc(kind.__doc__ or ""))
+    properties = {}
+    for name, (attribute, _) in fields.items():
+        schema = _schema(hints.get(attribute, Any), (*within, kind))
+        if name in described:
+            schema.setdefault("description", described[name])
+        properties[name] = schema
+    return _object(properties, [name for name in fields if fields[name][1]])
 
 
 def _fields(kind: type) -> dict[str, tuple[str, bool]] | None:
@@ -277,10 +285,8 @@ def _described_arguments(text: str) -> dict[str, str]:
     """
     The entries below ``Args:`` of a docstring in Google's style, each on one line.
     """
-    import inspect
-
     found: dict[str, list[str]] = {}
-    lines = iter(inspect.cleandoc(text).splitlines())
+    lines = iter(text.splitlines())
     if not any(_SECTION.match(line) for line in lines):
         return {}
     indent = ""

@@ -47,11 +47,11 @@ class Secret:
     __slots__ = ("_value", "name")
 
     def __init__(self, value: str, name: str) -> None:
+        self.name = name
         problem = _problem_of_key(value)
         if problem:
             del value  # tracebacks show the locals of their frames
             raise ConfigurationError(f"{name} {problem}")
-        self.name = name
         self._value = value.strip()
         _KNOWN.add(self._value)
 

@@ -7,7 +7,6 @@ depends on where they were cut: chunks in order, and behind them the error or th
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -43,6 +42,9 @@ if TYPE_CHECKING:
     from ai_lib._core.dialects import ChunkParser, Frame, Framing
     from ai_lib._core.ledger import Attempt
 
+#: Pieces of text that are kept apart.
+_BLOCK = 500
+
 #: Bytes of an answer without a chunk that are kept for the error, and characters of it shown.
 _HEAD = 4_000
 _SHOWN = 2_000
@@ -71,8 +73,32 @@ def _too_large(limit: int) -> ResponseTooLargeError:
     return ResponseTooLargeError(f"The answer is larger than {limit:,} bytes.")
 
 
-def _joined(buffer: io.StringIO) -> str | None:
-    return buffer.getvalue() or None
+@attrs.define(repr=False)
+class _Text:
+    """
+    Text out of many pieces, which are joined now and then: a small string costs ten times its
+    letters. (``io.StringIO`` keeps up to 100,000 of them apart.)
+    """
+
+    _pieces: list[str] = attrs.field(factory=list)
+    _blocks: list[str] = attrs.field(factory=list)
+
+    def add(self, piece: str) -> int:
+        """
+        Add *piece*; give its length.
+        """
+        pieces = self._pieces
+        pieces.append(piece)
+        if len(pieces) == _BLOCK:
+            self._blocks.append("".join(pieces))
+            pieces.clear()
+        return len(piece)
+
+    def join(self) -> str:
+        """
+        Give all of it.
+        """
+        return "".join((*self._blocks, *self._pieces))
 
 
 @attrs.define(repr=False)
@@ -83,19 +109,19 @@ class _CallSoFar:
 
     id: str = ""
     name: str = ""
-    arguments: io.StringIO = attrs.field(factory=io.StringIO)
+    arguments: _Text = attrs.field(factory=_Text)
     extra: Mapping[str, Any] | None = None
 
     def add(self, delta: ToolCallDelta) -> None:
         self.id = self.id or delta.id or ""
         self.name = self.name or delta.name or ""
         if delta.arguments:
-            self.arguments.write(delta.arguments)
+            self.arguments.add(delta.arguments)
         if delta.extra is not None:
             self.extra = delta.extra
 
     def to_call(self, index: int) -> ToolCall:
-        arguments = self.arguments.getvalue() or "{}"
+        arguments = self.arguments.join() or "{}"
         return ToolCall(
             self.id or f"call_{index}", self.name, arguments, extra=self.extra
         )
@@ -107,9 +133,9 @@ class _ChoiceSoFar:
     One choice as far as it has come.
     """
 
-    text: io.StringIO = attrs.field(factory=io.StringIO)
-    reasoning: io.StringIO = attrs.field(factory=io.StringIO)
-    refusal: io.StringIO = attrs.field(factory=io.StringIO)
+    text: _Text = attrs.field(factory=_Text)
+    reasoning: _Text = attrs.field(factory=_Text)
+    refusal: _Text = attrs.field(factory=_Text)
     calls: dict[int, _CallSoFar] = attrs.field(factory=dict)
     provider_state: Mapping[str, Any] | None = None
     finish_reason: str | None = None
@@ -120,7 +146,7 @@ class _ChoiceSoFar:
         """
         Add what few deltas have; give the number of characters.
         """
-        size = self.refusal.write(delta.refusal) if delta.refusal else 0
+        size = self.refusal.add(delta.refusal) if delta.refusal else 0
         if delta.provider_state is not None:
             self.provider_state = delta.provider_state
         for piece in delta.tool_calls:
@@ -158,10 +184,10 @@ class _ChoiceSoFar:
         calls = tuple(self.calls[key].to_call(key) for key in sorted(self.calls))
         message = Message(
             Role.ASSISTANT,
-            self.text.getvalue(),
+            self.text.join(),
             tool_calls=calls,
-            reasoning=_joined(self.reasoning),
-            refusal=_joined(self.refusal),
+            reasoning=self.reasoning.join() or None,
+            refusal=self.refusal.join() or None,
             provider_state=self.provider_state,
         )
         return Choice(
@@ -211,9 +237,9 @@ class _Answer:
                 so_far = self.choices[choice.index] = _ChoiceSoFar()
             delta = choice.delta
             if delta.content:
-                self.room -= so_far.text.write(delta.content)
+                self.room -= so_far.text.add(delta.content)
             if delta.reasoning:
-                self.room -= so_far.reasoning.write(delta.reasoning)
+                self.room -= so_far.reasoning.add(delta.reasoning)
             if delta.tool_calls or delta.refusal or delta.provider_state is not None:
                 self.room -= so_far.add_rare(delta)
             if delta.citations:
@@ -459,7 +485,8 @@ class ChunkDecoder:
                 carries what they add up to as ``partial``, and is raised once.
         """
         if not self._queue and not self._fill():
-            return self._settle()
+            self._settle()
+            return None
         chunk = self._queue.popleft()
         self._answer.add(chunk)
         return chunk
@@ -471,7 +498,10 @@ class ChunkDecoder:
         Raises:
             AiLibError: As ``next_chunk()``.
         """
-        return self._queue[0] if self._queue or self._fill() else self._settle()
+        if self._queue or self._fill():
+            return self._queue[0]
+        self._settle()
+        return None
 
     @property
     def response(self) -> ChatCompletionResponse:
@@ -668,8 +698,7 @@ class ChunkDecoder:
             begun or isinstance(error, IncompleteStreamError)
         ):
             error.partial = self.response
-        unread = isinstance(error, (IncompleteStreamError, InvalidResponseError))
-        if error.body is None and unread and not begun and self._head:
+        if error.body is None and self._no_more and not begun and self._head:
             text = redact(self._head.decode("utf-8", "replace"))
             error.body = text[:_SHOWN]
         return error

@@ -107,6 +107,17 @@ class Deadlines:
         """
         self._connect = None
 
+    def hand_over(self) -> tuple[float | None, float | None]:
+        """
+        Leave the waits to sockets that are not ours, and cannot tell when they have connected.
+
+        Returns:
+            Seconds to connect, and for each wait after it; ``None``: no bound.
+        """
+        connect = self.remaining()
+        self.connected()
+        return connect, self.remaining()
+
     def end_attempt(self) -> None:
         """
         Note that no exchange is under way: only *total* counts.

@@ -463,47 +463,12 @@ class OpenAiChunkParser:
         name, data = frame
         try:
             event = loads(data)
-            choices = event["choices"]
-            if not name and not self._tagged and len(choices) == 1:
-                # The common chunk, a few characters of text or reasoning, by the shortest way.
-                choice = choices[0]
-                delta = choice["delta"]
-                text = delta.get("content") or None
-                thought = delta.get("reasoning_content") or delta.get("reasoning")
-                if (
-                    (text.__class__ is str or text is None)
-                    and (thought.__class__ is str or not thought)
-                    and (text or thought)
-                    and _COMMON_DELTA.issuperset(delta)
-                    and _UNCOMMON_EVENT.isdisjoint(event)
-                    and choice.get("finish_reason") is None
-                    and choice.get("logprobs") is None
-                    and event.get("usage") is None
-                    and choice["index"].__class__ is int
-                    and event["id"].__class__ is str
-                    and event["model"].__class__ is str
-                ):
-                    created = event.get("created")
-                    return (
-                        ChatCompletionChunk(
-                            (
-                                ChunkChoice(
-                                    choice["index"], Delta(text, thought or None)
-                                ),
-                            ),
-                            event["id"],
-                            event["model"],
-                            None,
-                            created if created.__class__ is int else 0,
-                            event,
-                        ),
-                    )
         except JSONDecodeError:
             return self._no_json(name, data)
-        except (KeyError, TypeError, IndexError, AttributeError):
-            pass
         except (ValueError, RecursionError):
             raise self._unreadable(data) from None
+        if not name and not self._tagged and (chunk := _common_chunk(event)):
+            return (chunk,)
         return self._read(name, event)
 
     def finish(self) -> Iterable[ChatCompletionChunk]:
@@ -620,6 +585,44 @@ class OpenAiChunkParser:
         found = [one for one in citations_of(event, said) if one not in self._cited]
         self._cited.update(found)
         return found
+
+
+def _common_chunk(event: Any) -> ChatCompletionChunk | None:
+    """
+    Read the common chunk, a few characters of text or reasoning, by the shortest way; ``None``: it is
+    another one.
+    """
+    try:
+        (choice,) = event["choices"]
+        delta = choice["delta"]
+        text = delta.get("content") or None
+        thought = delta.get("reasoning_content") or delta.get("reasoning") or None
+        role, created = delta.get("role"), event.get("created")
+        if (
+            (text or thought)
+            and (text is None or text.__class__ is str)
+            and (thought is None or thought.__class__ is str)
+            and (role is None or role.__class__ is str)
+            and _COMMON_DELTA.issuperset(delta)
+            and _UNCOMMON_EVENT.isdisjoint(event)
+            and choice.get("finish_reason") is None
+            and choice.get("logprobs") is None
+            and event.get("usage") is None
+            and choice["index"].__class__ is int
+            and event["id"].__class__ is str
+            and event["model"].__class__ is str
+        ):
+            return ChatCompletionChunk(
+                (ChunkChoice(choice["index"], Delta(text, thought, (), role)),),
+                event["id"],
+                event["model"],
+                None,
+                created if created.__class__ is int else 0,
+                event,
+            )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    return None
 
 
 _SOURCES = frozenset({"citations", "search_results"})

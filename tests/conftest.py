@@ -1,0 +1,93 @@
+"""
+What tests of all kinds share: the twins, and servers that go wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+
+import faults
+import pytest
+from twins import make_twin
+
+_SETTINGS = ("_API_KEY", "_BASE_URL", "_PROXY", "_proxy", "NETRC", "SSL_CERT_FILE")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch):
+    """
+    Keep what the machine's environment says out of the tests.
+    """
+    for name in list(os.environ):
+        if name.startswith("AI_") or name.endswith(_SETTINGS):
+            monkeypatch.delenv(name)
+
+
+# Servers
+
+
+@pytest.fixture
+def server():
+    """
+    Give a server that goes wrong as its script says.
+    """
+    with faults.FaultServer() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """
+    Give the paths of a throwaway authority, and of a certificate and its key for this machine.
+    """
+    if shutil.which("openssl") is None:
+        pytest.skip("makes its certificates with the openssl command")
+    return faults.make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls_server(certificates):
+    """
+    Give the same over TLS; its authority is ``server.ca``.
+    """
+    ca, leaf, key = certificates
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaf, key)
+    with faults.FaultServer(tls=context) as made:
+        made.ca = str(ca)
+        yield made
+
+
+# Twins
+
+
+@pytest.fixture(params=["blocking", "asyncio", "trio"])
+def twin(request):
+    """
+    Give one package after the other, the async one on both event loops.
+    """
+    made = make_twin(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def pair(request):
+    """
+    Give one package after the other.
+    """
+    made = make_twin(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def in_thread():
+    """
+    Give a function that runs another in a thread; the result is a future.
+    """
+    with ThreadPoolExecutor(64, "test") as executor:
+        yield executor.submit
