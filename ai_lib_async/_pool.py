@@ -7,7 +7,6 @@ hundreds in flight. Pools of a few connections each, filled one after another, d
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
 import weakref
@@ -19,7 +18,6 @@ from typing import Any
 import anyio.lowlevel
 import attrs
 import httpx
-import sniffio
 
 #: Seconds that an idle connection is kept.
 _KEPT = 90.0
@@ -79,8 +77,7 @@ def engine() -> Engine:
     """
     Choose the engine: aiohttp's where the extra ``aiohttp`` is installed and its loop runs, else httpx's.
     """
-    asyncio_runs = sniffio.current_async_library() == "asyncio"
-    if asyncio_runs and find_spec("httpx_aiohttp") is not None:
+    if on_asyncio(running_loop()) and find_spec("httpx_aiohttp") is not None:
         return _FAST
     return _PLAIN
 
@@ -177,11 +174,18 @@ def running_loop() -> Any:
     return anyio.lowlevel.current_token().native_token
 
 
+def on_asyncio(loop: Any) -> bool:
+    """
+    Tell asyncio's loop, or one made like it, from trio's token.
+    """
+    return hasattr(loop, "call_soon_threadsafe")
+
+
 def soon(loop: Any, function: Callable[[], object]) -> None:
     """
     Have *loop* call *function* soon; from any thread. Does nothing once the loop has ended.
     """
-    schedule = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    schedule = loop.call_soon_threadsafe if on_asyncio(loop) else loop.run_sync_soon
     with suppress(RuntimeError):  # the loop has ended, and all that waited in it
         schedule(function)
 
@@ -193,8 +197,9 @@ def spawn(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """
     Run a coroutine function in a task of its own; called within the loop, by ``soon``.
     """
-    if sniffio.current_async_library() == "asyncio":
-        task = asyncio.get_running_loop().create_task(function())
+    loop = running_loop()
+    if on_asyncio(loop):
+        task = loop.create_task(function())
         _spawned.add(task)  # the loop itself holds tasks weakly
         task.add_done_callback(_spawned.discard)
     else:

@@ -110,10 +110,11 @@ class Target:
         """
         if isinstance(value, Target):
             return value
-        found = None
         if isinstance(value, str) and model is None:
             found = split_model_string(value)
-        return cls(*(found or (value, model)), **more)
+            if found is not None:
+                return cls(found[0].id, found[1], **more)
+        return cls(value, model, **more)
 
 
 def _to_prices(prices: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -333,10 +334,9 @@ def _check_dialect(name: str) -> None:
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=2)
-    hint = f"Did you mean {' or '.join(close)}?" if close else ""
-    raise ConfigurationError(
-        f"No dialect is called {name[:80]!r}. {hint or 'There are ' + ', '.join(known)}."
-    )
+    there = f"There are {', '.join(known)}."
+    hint = f"Did you mean {' or '.join(close)}?" if close else there
+    raise ConfigurationError(f"No dialect is called {name[:80]!r}. {hint}")
 
 
 def split_model_string(text: str) -> tuple[ProviderSpec, str] | None:
@@ -480,11 +480,13 @@ def _completed(spec: ProviderSpec, variable: str, value: str) -> str:
     """
     Make a base URL of what a variable holds: maybe a host alone, or without its path.
     """
-    usual = urlsplit(spec.base_url)
     if "://" not in value:
+        usual = urlsplit(spec.base_url)
+        host, slash, path = value.partition("/")
         port = re.search(r":\d+$", usual.netloc)
-        bare = port is not None and not re.search(r":\d+(?:/|$)", value)
-        value = f"{usual.scheme}://{value}{port[0] if port and bare else ''}"
+        if port and not re.search(r":\d+$", host):
+            host += port[0]
+        value = f"{usual.scheme}://{host}{slash}{path}"
     url = check_base_url(value, variable)
     if not urlsplit(url).path:
         url += spec.base_url_suffixes.get(variable, "")

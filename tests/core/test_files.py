@@ -5,8 +5,10 @@ Files that callers name, and data URLs.
 import os
 import threading
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
+
 from ai_lib._core import files
 from ai_lib._core.files import parse_data_url, read_file, sniff
 
@@ -171,7 +173,7 @@ def test_size_is_bounded(tmp_path, size, fits):
             read_file(path, limit=10)
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux only")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux only")
 def test_file_that_is_longer_than_it_says_is_bounded():
     """
     What grows behind its stated size, as files of /proc do, is stopped by what is read.

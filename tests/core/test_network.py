@@ -5,6 +5,7 @@ Proxies, certificates, and the time-out that the environment sets.
 import ssl
 
 import pytest
+
 from ai_lib._core import network
 from ai_lib._core.errors import ConfigurationError
 from ai_lib._core.network import (
@@ -96,7 +97,15 @@ def test_disabled_proxy_is_none():
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "0.0.0.0"],
+    [
+        "localhost",
+        "LOCALHOST.",
+        "a.localhost",
+        "127.0.0.1",
+        "127.9.9.9",
+        "[::1]",
+        "0.0.0.0",
+    ],
 )
 def test_this_machine_is_reached_directly(host):
     """
@@ -110,7 +119,14 @@ def test_this_machine_is_reached_directly(host):
 
 @pytest.mark.parametrize(
     "host",
-    ["example.com", "localhost.example.com", "10.0.0.1", "128.0.0.1", "2001:db8::1", ""],
+    [
+        "example.com",
+        "localhost.example.com",
+        "10.0.0.1",
+        "128.0.0.1",
+        "2001:db8::1",
+        "",
+    ],
 )
 def test_other_machines_are_not_this_one(host):
     """
@@ -145,8 +161,12 @@ def test_other_machines_are_not_this_one(host):
         pytest.param("10.1.2.3:8443", "https://10.1.2.3/", False, id="wrong port"),
         pytest.param("2.3", "https://10.1.2.3/v1", False, id="end of an address"),
         pytest.param("2001:db8::/32", "https://[2001:db8::5]/", True, id="v6 block"),
-        pytest.param("[2001:db8::5]", "https://[2001:db8::5]/", True, id="v6 in brackets"),
-        pytest.param("[2001:db8::5]:1", "https://[2001:db8::5]/", False, id="v6 and port"),
+        pytest.param(
+            "[2001:db8::5]", "https://[2001:db8::5]/", True, id="v6 in brackets"
+        ),
+        pytest.param(
+            "[2001:db8::5]:1", "https://[2001:db8::5]/", False, id="v6 and port"
+        ),
         pytest.param("10.0.0.0/99", "https://10.1.2.3/v1", False, id="no block"),
     ],
 )
@@ -226,7 +246,9 @@ def test_bundles_have_an_order(bundle, tmp_path):
     environ = {"REQUESTS_CA_BUNDLE": "/nowhere", "SSL_CERT_FILE": str(bundle)}
 
     assert str(bundle) == resolve_network(environ=environ).ca_bundle
-    assert str(tmp_path) == resolve_network(ca_bundle=tmp_path, environ=environ).ca_bundle
+    assert (
+        str(tmp_path) == resolve_network(ca_bundle=tmp_path, environ=environ).ca_bundle
+    )
     assert resolve_network(environ={}).ca_bundle is None
 
 

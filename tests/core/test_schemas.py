@@ -21,6 +21,7 @@ from typing import (
 
 import attrs
 import pytest
+
 from ai_lib._core.schemas import schema_of_function
 from ai_lib._core.tools import Tool
 
@@ -125,19 +126,25 @@ def property_of(hint):
             Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}, id="literal"
         ),
         pytest.param(
-            Literal[1, "b", None],
+            Literal[1, "b", None],  # noqa: PYI061  as users write it
             {"type": ["integer", "string", "null"], "enum": [1, "b", None]},
             id="mixed literal",
         ),
         pytest.param(
-            Literal[Unit.CELSIUS], {"type": "string", "enum": ["c"]}, id="literal member"
+            Literal[Unit.CELSIUS],
+            {"type": "string", "enum": ["c"]},
+            id="literal member",
         ),
         pytest.param(Unit, {"type": "string", "enum": ["c", "f"]}, id="enum"),
         pytest.param(Level, {"type": "integer", "enum": [1, 2]}, id="int enum"),
         pytest.param(int | None, {"type": ["integer", "null"]}, id="union"),
-        pytest.param(Optional[str], {"type": ["string", "null"]}, id="optional"),
         pytest.param(
-            Union[int, list[str]],
+            Optional[str],  # noqa: UP045  as users write it
+            {"type": ["string", "null"]},
+            id="optional",
+        ),
+        pytest.param(
+            Union[int, list[str]],  # noqa: UP007  as users write it
             {"anyOf": [INTEGER, {"type": "array", "items": STRING}]},
             id="old union",
         ),
@@ -214,7 +221,7 @@ def test_docstring_describes_function_and_arguments():
     The first paragraph is the description; entries below Args describe the arguments.
     """
 
-    def weather(city: str, days: int = 3, *, unit: Unit = Unit.CELSIUS, odd=object()):
+    def weather(city: str, days: int = 3, *, unit: Unit = Unit.CELSIUS, odd=print):
         """
         Tell the weather
         of a city.
