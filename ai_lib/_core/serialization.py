@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 import attrs
 
 from ai_lib._core import errors
+from ai_lib._core.batch import BatchItem
 from ai_lib._core.chat import (
     ChatCompletionChunk,
     ChatCompletionRequest,
@@ -65,6 +66,7 @@ _CLASSES = (
     ChunkChoice,
     ChatCompletionChunk,
     ModelInfo,
+    BatchItem,
 )
 
 #: What an error keeps beside its class and message, each with the type of its value.

@@ -509,7 +509,7 @@ class ChunkDecoder:
         What the chunks so far add up to; after the end, the whole answer.
         """
         cached = self._response
-        if cached is not None and cached.attempts is self.attempts:
+        if cached is not None and cached.attempts == self.attempts:
             return cached
         base = attrs.evolve(self._base, attempts=self.attempts)
         whole = self._whole.response if self._whole is not None else None

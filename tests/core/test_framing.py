@@ -428,7 +428,9 @@ def test_an_aws_message_that_makes_no_sense_is_an_error(body, error):
     """
     Lengths and headers are not believed; nothing is waited for that cannot come.
     """
-    frames, found = frames_of([event("a", b"{}"), body], "aws_event_stream", LIMIT)
+    pieces = [event("a", b"{}"), body, event("c", b"{}")]
+
+    frames, found = frames_of(pieces, "aws_event_stream", LIMIT)
 
     assert frames == [("a", "{}")]
     assert error is found

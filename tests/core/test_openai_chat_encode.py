@@ -166,9 +166,7 @@ def test_extensions_come_last_and_verbatim():
     """
     target = target_at("mistral")
 
-    body = body_of(
-        target, seed=1, extensions={"random_seed": None, "x": {"y": [1]}}
-    )
+    body = body_of(target, seed=1, extensions={"random_seed": None, "x": {"y": [1]}})
 
     assert body["random_seed"] is None
     assert {"y": [1]} == body["x"]
@@ -310,9 +308,7 @@ def test_effort_beside_tools(model, effort, sent):
     """
     Models that refuse tools while they reason are told not to.
     """
-    body = body_of(
-        target_at("openai", model), tools=[WEATHER], reasoning_effort=effort
-    )
+    body = body_of(target_at("openai", model), tools=[WEATHER], reasoning_effort=effort)
 
     assert sent == body.get("reasoning_effort")
 
@@ -592,9 +588,7 @@ def test_reasoning_goes_back_with_tools():
     target = target_at("deepseek")
     thought = Message(Role.ASSISTANT, "3", reasoning="One and two.")
 
-    with_tools = messages_of(
-        target, thought, Message.assistant("4"), tools=[WEATHER]
-    )
+    with_tools = messages_of(target, thought, Message.assistant("4"), tools=[WEATHER])
     without = messages_of(target, thought)
     elsewhere = messages_of(target_at("groq"), thought, tools=[WEATHER])
 
@@ -690,9 +684,7 @@ def test_tool_choice_in_the_words_of_the_record(provider, asked, sent):
     """
     A choice that cannot be said is left to the model.
     """
-    body = body_of(
-        target_at(provider, "gpt-4o"), tools=[WEATHER], tool_choice=asked
-    )
+    body = body_of(target_at(provider, "gpt-4o"), tools=[WEATHER], tool_choice=asked)
 
     assert sent == body.get("tool_choice")
     assert 1 == len(body["tools"])
@@ -717,7 +709,9 @@ def test_schema_gets_a_name():
     """
     body = body_of(target_at(plain_spec()), response_format=JSON_SCHEMA)
 
-    assert {"name": "output", "schema": SCHEMA} == body["response_format"]["json_schema"]
+    assert {"name": "output", "schema": SCHEMA} == body["response_format"][
+        "json_schema"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -739,7 +733,9 @@ def test_schema_that_is_not_taken_is_asked_for_in_words(provider, instead):
     assert instead == body.get("response_format")
     assert system.startswith("Be brief.\n\nAnswer with one JSON object")
     assert '{"type":"object","properties":{"a":{"type":"string"}}}' in system
-    assert f"{provider} does not take response_format=json_schema" in request.warnings[0]
+    assert (
+        f"{provider} does not take response_format=json_schema" in request.warnings[0]
+    )
 
 
 def test_body_of_the_record_yields_to_extensions():

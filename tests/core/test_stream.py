@@ -513,7 +513,8 @@ RICH = [
         "logprobs": {"content": [2, 3], "refusal": [4], "x": 2},
         "state": {"openai_chat": 2},
     },
-    {"n": 1, "end": "content_filter"},
+    {"n": 1, "end": "content_filter", "logprobs": {"content": None}},
+    {"logprobs": {"x": None}},
     {"end": "stop"},
     {"bare": True, "usage": 8},
     {"bare": True},
@@ -692,6 +693,22 @@ def test_bytes_may_be_fed_ahead():
         assert decoder.ended
 
 
+def test_bytes_fed_ahead_behind_a_fault_are_left_alone():
+    """
+    What is broken stays broken.
+    """
+    decoder = decoder_of(limits=SizeLimits(event=20))
+
+    for piece in (sse(A), b"x" * 21, b"\n\n" + sse(B), b""):
+        decoder.feed(piece)
+    texts = [decoder.next_chunk().text]
+    with pytest.raises(ResponseTooLargeError):
+        decoder.next_chunk()
+
+    assert texts == ["a"]
+    assert decoder.response.text == "a"
+
+
 # Whole bodies in place of a stream
 
 
@@ -783,6 +800,19 @@ def test_a_whole_answer_as_chunks_adds_up_to_itself():
     chunks_from(decoder)
 
     assert response == decoder.response
+
+
+def test_an_answer_without_choices_is_still_a_chunk():
+    """
+    Its id and usage are not lost.
+    """
+    response = ChatCompletionResponse(id="x", usage=Usage(total_tokens=1))
+
+    chunks = chunks_of(response)
+
+    assert [("x", [], response.usage)] == [
+        (one.id, one.choices, one.usage) for one in chunks
+    ]
 
 
 @attrs.define

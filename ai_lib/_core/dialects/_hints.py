@@ -37,8 +37,8 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 # How long to wait
 
 
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
-_PIECE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s?(ms|us|µs|ns|s|m|h|d)(?![a-z])")
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_PIECE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s?(ms|us|µs|ns|s|m|h|d)(?![a-z])")
 _UNITS = {
     "d": 86400,
     "h": 3600,
@@ -51,7 +51,7 @@ _UNITS = {
 }
 _TRY_AGAIN = re.compile(
     r"\b(?:try again|retry|wait)(?: in| after| for)? "
-    r"((?:\d{1,9}(?:\.\d{1,9})?\s?[a-zµ]{1,12}[ ,]?){1,4})"
+    r"((?:[0-9]{1,9}(?:\.[0-9]{1,9})?\s?[a-zµ]{1,12}[ ,]?){1,4})"
 )
 # The longer ones first: one may hold another.
 _WORDS = {

@@ -8,7 +8,6 @@ by their shape (``_openai_answers``), since gateways answer in the manner of who
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
@@ -422,9 +421,10 @@ class _Encoder:
         length = self.quirks.tool_id_length
         if length is None or (len(id) == length and id.isascii() and id.isalnum()):
             return id
-        return blake2b(id.encode("utf-8", "replace"), digest_size=16).hexdigest()[
-            :length
-        ]
+        from hashlib import blake2b
+
+        digest = blake2b(id.encode("utf-8", "replace"), digest_size=16)
+        return digest.hexdigest()[:length]
 
     def _content(self, message: Message) -> Any:
         """
