@@ -509,6 +509,9 @@ class ClientCore:
                 )
             return decoded
 
+        encoding = answer.headers.get("content-encoding", "")
+        if answer.stream is None:
+            encoding = ""  # a body that came whole was decompressed already
         return ChunkDecoder(
             parser=route.dialect.chunk_parser(target),
             decode_whole=decode_whole,
@@ -516,7 +519,7 @@ class ClientCore:
                 ChatCompletionResponse(model=target.model), target, answer, warnings
             ),
             content_type=answer.content_type,
-            content_encoding=answer.headers.get("content-encoding", ""),
+            content_encoding=encoding,
             limits=self.limits,
         )
 

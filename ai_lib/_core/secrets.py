@@ -12,6 +12,7 @@ import re
 import threading
 import warnings
 from base64 import b64encode
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
@@ -180,21 +181,27 @@ _IN_HEADERS = (
     rf"[\"']?\s{{0,3}}:\s{{0,3}}[\"']?){_VALUE}"
 )
 
-_PATTERNS = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"(://)[^\s/?#]+@", rf"\1{_STARS}@"),
-        (_IN_QUERIES, rf"\1{_STARS}"),
-        (rf"\b((?i:bearer|basic)\s{{1,3}}){_VALUE}", rf"\1{_STARS}"),
-        (_IN_HEADERS, rf"\1{_STARS}"),
-        (rf"(?<![\w-])(?:sk|pk|rk|csk|pplx|nvapi)-{_TAIL}[\w*-]{{8,}}", _STARS),
-        (rf"(?<![\w-])(?:hf_|gsk_|r8_|fw_|xai-){_TAIL}[A-Za-z0-9*]{{8,}}", _STARS),
-        (r"(?<![\w-])(?:AIza[\w-]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16})", _STARS),
-        (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?", _STARS),
-    )
+_PATTERNS = (
+    (r"(://)[^\s/?#]+@", rf"\1{_STARS}@"),
+    (_IN_QUERIES, rf"\1{_STARS}"),
+    (rf"\b((?i:bearer|basic)\s{{1,3}}){_VALUE}", rf"\1{_STARS}"),
+    (_IN_HEADERS, rf"\1{_STARS}"),
+    (rf"(?<![\w-])(?:sk|pk|rk|csk|pplx|nvapi)-{_TAIL}[\w*-]{{8,}}", _STARS),
+    (rf"(?<![\w-])(?:hf_|gsk_|r8_|fw_|xai-){_TAIL}[A-Za-z0-9*]{{8,}}", _STARS),
+    (r"(?<![\w-])(?:AIza[\w-]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16})", _STARS),
+    (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?", _STARS),
 )
 
-_ABOUT_KEYS = re.compile(
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """
+    The patterns, compiled when first needed: that takes longer than the import of the module.
+    """
+    return tuple((re.compile(one), instead) for one, instead in _PATTERNS)
+
+
+_ABOUT_KEYS = (
     r"(?i)\b(?:\w+[_-])?(?:api[ _-]?)?keys?\b|\btokens?\b|\bbearer\b|\bauthorization\b"
     r"|\bunauthorized\b|\bcredentials?\b|\bpasswords?\b|\bsecrets?\b"
 )
@@ -221,7 +228,7 @@ def redact(text: str) -> str:
     for key in short:
         if key in text:
             text = _without_short(text, key)
-    for pattern, replacement in _PATTERNS:
+    for pattern, replacement in _patterns():
         text = pattern.sub(replacement, text)
     return text
 
@@ -232,7 +239,7 @@ def _without_short(text: str, key: str) -> str:
     def replacement(found: re.Match[str]) -> str:
         start, end = found.span()
         before, after = text[max(0, start - 40) : start], text[end : end + 40]
-        if ordinary and not (_ABOUT_KEYS.search(before) or _ABOUT_KEYS.search(after)):
+        if ordinary and not re.search(_ABOUT_KEYS, f"{before}\n{after}"):
             return found[0]
         return _STARS
 

@@ -682,7 +682,7 @@ def test_key_of_another_type_is_refused():
             id="other elsewhere",
         ),
         pytest.param(
-            {"dialect": "ollama", "base_url": "https://own.example"},
+            {"dialect": "semaphore", "base_url": "https://own.example"},
             {},
             "https://own.example",
             id="any with base_url",
@@ -693,6 +693,10 @@ def test_other_dialect_has_its_own_address(target, environ, base_url):
     """
     dialect= chooses among what the provider speaks; an explicit base_url may speak anything known.
     """
+    register_dialect(
+        "semaphore", types.SimpleNamespace(**dict.fromkeys(protocol(), print))
+    )
+
     resolved, _ = resolve(Target("acme", api_key=KEY, **target), environ=environ)
 
     assert (target["dialect"], base_url) == (resolved.dialect, resolved.base_url)

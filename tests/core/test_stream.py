@@ -15,6 +15,7 @@ import zlib
 import attrs
 import pytest
 
+from ai_lib._core.answer import chunks_of
 from ai_lib._core.chat import (
     ChatCompletionChunk,
     ChatCompletionResponse,
@@ -37,7 +38,7 @@ from ai_lib._core.errors import (
 from ai_lib._core.http import SizeLimits
 from ai_lib._core.ledger import Attempt, RateLimits
 from ai_lib._core.messages import Message
-from ai_lib._core.stream import ChunkDecoder, chunks_of
+from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.tools import ToolCall
 
 BASE = ChatCompletionResponse(

@@ -136,36 +136,9 @@ class Dialect(Protocol):
 
 
 #: The built-in ones: names of modules beside this one, each imported when first used.
-DIALECTS = (
-    "openai_chat",
-    "openai_responses",
-    "anthropic_messages",
-    "gemini",
-    "cohere_v2",
-    "ollama",
-    "bedrock_converse",
-    "replicate",
-)
+DIALECTS = ("openai_chat",)
 
 if TYPE_CHECKING:
-    from ai_lib._core.dialects import (
-        anthropic_messages,
-        bedrock_converse,
-        cohere_v2,
-        gemini,
-        ollama,
-        openai_chat,
-        openai_responses,
-        replicate,
-    )
+    from ai_lib._core.dialects import openai_chat
 
-    _checked: tuple[Dialect, ...] = (
-        openai_chat,
-        openai_responses,
-        anthropic_messages,
-        gemini,
-        cohere_v2,
-        ollama,
-        bedrock_converse,
-        replicate,
-    )
+    _checked: tuple[Dialect, ...] = (openai_chat,)

@@ -7,7 +7,7 @@ with ``<think>``.
 
 from __future__ import annotations
 
-from json import JSONDecodeError, dumps, loads
+from json import JSONDecodeError, dumps
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -29,6 +29,7 @@ from ai_lib._core.dialects._shared import (
     as_list,
     as_text,
     bounded,
+    decode_event,
     first_count,
 )
 from ai_lib._core.errors import InvalidResponseError
@@ -462,7 +463,7 @@ class OpenAiChunkParser:
         """
         name, data = frame
         try:
-            event = loads(data)
+            event = decode_event(data)
         except JSONDecodeError:
             return self._no_json(name, data)
         except (ValueError, RecursionError):
