@@ -21,7 +21,7 @@ from ai_lib._core.http import HttpRequest, SizeLimits
 from ai_lib._core.messages import Message
 from ai_lib._core.providers import ModelInfo
 from ai_lib._core.retry import RetryPolicy
-from ai_lib._core.secrets import Secret
+from ai_lib._core.secrets import Secret, as_key
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import serve
 from ai_lib_async._batch import BatchRun
@@ -112,9 +112,13 @@ class AiClient:
         transport: HttpxTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
+        try:
+            key = as_key(api_key)
+        finally:
+            del api_key  # tracebacks show the locals of their frames
         self._settings = Settings(
             provider=provider,
-            api_key=api_key,
+            api_key=key,
             base_url=base_url,
             model=model,
             dialect=dialect,

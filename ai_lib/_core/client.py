@@ -91,12 +91,6 @@ class Route:
 NETWORK_KEYWORDS = frozenset({"proxy", "disable_proxy", "ca_bundle"})
 
 
-def _to_secret(
-    key: str | Secret | Callable[[], str] | None,
-) -> Secret | Callable[[], str] | None:
-    return Secret(key, "api_key") if isinstance(key, str) else key
-
-
 def _to_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     for name, value in (headers or {}).items():
         check_header(name, value)
@@ -110,9 +104,7 @@ class Settings:
     """
 
     provider: str
-    api_key: Secret | Callable[[], str] | None = attrs.field(
-        default=None, converter=_to_secret
-    )
+    api_key: Secret | Callable[[], str] | None = attrs.field(default=None, repr=False)
     base_url: str | None = None
     model: str | None = None
     dialect: str | None = None

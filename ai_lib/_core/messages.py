@@ -40,6 +40,10 @@ def _size(data: bytes | None) -> str:
     return "None" if data is None else f"<{len(data)} bytes>"
 
 
+#: Addresses that providers fetch: the web, and the stores of Google, Amazon and Moonshot.
+_SCHEMES = ("https", "http", "gs", "s3", "ms")
+
+
 @attrs.frozen(kw_only=True)
 class _Media:
     """
@@ -57,17 +61,30 @@ class _Media:
     data: bytes | None = attrs.field(default=None, repr=_size)
     mime: str | None = None
 
+    def __attrs_post_init__(self) -> None:
+        if (self.url is None) == (self.data is None):
+            kind = type(self).__name__
+            raise ValueError(f"{kind} needs a url or data, one of the two")
+        if self.data is not None and self.mime is None:
+            raise ValueError(f"{type(self).__name__} with data needs its mime type")
+
     @classmethod
     def from_url(cls, url: str, **more: Any) -> Self:
         """
         Name a URL for the provider to fetch; a ``data:`` URL is taken apart into bytes and type.
 
         Raises:
-            ValueError: A ``data:`` URL that is not valid, or another scheme than http, https, gs, s3, ms or file id.
+            ValueError: A ``data:`` URL that is not valid, or a scheme that no provider fetches.
         """
         if url[:5].lower() == "data:":
             mime, data = parse_data_url(url)
             return cls(data=data, mime=mime, **more)
+        scheme, separator, _ = url.partition("://")
+        if separator and scheme.lower() not in _SCHEMES:
+            raise ValueError(
+                f"a provider fetches {', '.join(_SCHEMES)} addresses, not {scheme}://;"
+                " of a file here, pass the bytes with from_file"
+            )
         return cls(url=url, **more)
 
     @classmethod

@@ -20,7 +20,7 @@ from ai_lib._core.errors import ConfigurationError
 from ai_lib._core.network import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _STARS = "***"
 _SALT = os.urandom(16)
@@ -92,6 +92,21 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a Secret cannot be pickled")
+
+
+def as_key(
+    key: str | Secret | Callable[[], str] | None,
+) -> Secret | Callable[[], str] | None:
+    """
+    Take a key as callers write it, so that no frame holds it in clear when it is refused.
+
+    Raises:
+        ConfigurationError: It cannot be sent.
+    """
+    try:
+        return Secret(key, "api_key") if isinstance(key, str) else key
+    finally:
+        del key
 
 
 def _problem_of_key(value: object) -> str:

@@ -16,10 +16,12 @@ from ai_lib._core.errors import InvalidResponseError, UnsupportedFeatureError
 from ai_lib._core.secrets import redact
 
 if TYPE_CHECKING:
+    from ai_lib._core.chat import ChatCompletionRequest
     from ai_lib._core.dialects import OnUnsupported
     from ai_lib._core.http import HttpResponse
     from ai_lib._core.messages import AudioPart, FilePart, ImagePart
-    from ai_lib._core.providers import ResolvedTarget
+    from ai_lib._core.providers import Quirks, ResolvedTarget
+    from ai_lib._core.tools import Tool, ToolCall
 
 
 @attrs.define
@@ -226,3 +228,96 @@ def data_url(part: ImagePart | AudioPart | FilePart) -> str:
     """
     mime = part.mime or "application/octet-stream"
     return f"data:{mime};base64,{base64_of(part)}"
+
+
+# What a request holds, for formats that name it otherwise
+
+#: Values that say nothing, and can be left out without a word.
+_NEUTRAL: dict[str, Any] = {
+    "top_p": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "n": 1,
+    "logprobs": False,
+    "parallel_tool_calls": True,
+    "metadata": {},
+}
+
+
+def plain_fields(
+    fit: Adjustments,
+    request: ChatCompletionRequest,
+    quirks: Quirks,
+    names: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """
+    Give the parameters of a request that a wire format has names of its own for.
+
+    Args:
+        fit: Told of what is left out or moved into a range.
+
+        names: Its name for each field of ours; ``None``: it has none, as for what *quirks* drop.
+
+    Raises:
+        UnsupportedFeatureError: By the policy of *fit*.
+    """
+    found: dict[str, Any] = {}
+    for name, wire in names.items():
+        value = getattr(request, name)
+        if value is None or value == ():
+            continue
+        if wire is not None and name not in quirks.drop:
+            found[wire] = _within(fit, quirks, name, value)
+        elif _NEUTRAL.get(name) != value:
+            fit.leave_out(name)
+    return found
+
+
+def _within(fit: Adjustments, quirks: Quirks, name: str, value: Any) -> Any:
+    if name == "stop":
+        most = quirks.max_stop
+        if most is not None and len(value) > most:
+            fit.change(f"{len(value)} stop texts", f"the first {most} were sent")
+        return list(value[:most])
+    low, high = quirks.ranges.get(name, (None, None))
+    if low is None or high is None or low <= value <= high:
+        return value
+    moved = low if value < low else high
+    fit.change(f"{name}={value}", f"{moved} was sent instead")
+    return moved
+
+
+def function_tool(tool: Tool) -> dict[str, Any]:
+    """
+    Describe a tool as OpenAI does, and those who took its description over; ``strict`` left out.
+    """
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    parameters = tool.parameters
+    if parameters is None:
+        parameters = {"type": "object", "properties": {}}
+    return {"type": "function", "function": {**function, "parameters": parameters}}
+
+
+def arguments_object(call: ToolCall) -> dict[str, Any]:
+    """
+    Give a call's arguments for a format that takes objects only; what is none, under the key ``arguments``.
+    """
+    try:
+        found = decode_json(call.arguments) if call.arguments.strip() else {}
+    except ValueError:
+        found = call.arguments
+    return found if isinstance(found, dict) else {"arguments": found}
+
+
+def moment_of(value: Any) -> int | None:
+    """
+    Read an RFC 3339 date and time as seconds since 1970; ``None``: it is none.
+    """
+    from datetime import datetime
+
+    try:
+        return max(0, int(datetime.fromisoformat(as_text(value)[:40]).timestamp()))
+    except (ValueError, OverflowError, OSError):
+        return None
