@@ -102,11 +102,15 @@ class _Socket(_Waits):
 
 class _TlsSocket(_Waits, ssl.SSLSocket):
     def do_handshake(self, *args: Any) -> None:
-        call = self._begin()
         try:
-            super().do_handshake(*args)
-        finally:
-            self._end(call)
+            call = self._begin()
+            try:
+                super().do_handshake(*args)
+            finally:
+                self._end(call)
+        except BaseException:
+            self.close()  # ssl does so only after an OSError
+            raise
 
     def send(self, *args: Any) -> int:
         call = self._begin()

@@ -52,21 +52,19 @@ class ChatCompletionStream(StreamState):
         return chunk
 
     def _more(self) -> None:
-        if self._decoder is None:
-            self._open()
-            return
-        assert self._source is not None
-        self._reading = True
-        self._before_read()
+        self._begin_wait()
         try:
-            data = self._source.read(self._call)
+            if self._decoder is None:
+                self._open()
+            else:
+                assert self._source is not None
+                self._decoder.feed(self._source.read(self._call))
         except NetworkError as error:
+            if self._decoder is None:
+                raise
             self._decoder.cut(error)
-        else:
-            self._decoder.feed(data)
         finally:
-            self._call.deadlines.pause()
-            self._reading = False
+            self._end_wait()
 
     def _open(self) -> None:
         self._source, self._decoder = self._opening()
@@ -102,12 +100,7 @@ class ChatCompletionStream(StreamState):
         """
         Close the connection, whatever has come. Allowed twice, and after the end.
         """
-        if self._outcome is not None:
-            return
-        self._outcome = "closed"
-        if self._reading:
-            self._call.cancel()  # the reader closes as it leaves
-        else:
+        if self._begin_close():
             self._release()
 
     def __enter__(self) -> Self:

@@ -79,10 +79,12 @@ class ByteStream:
         Read the rest away if it is there, so that the connection is used again; else close it.
         """
         call.deadlines.begin_drain(_DRAIN)
-        with suppress(AiLibError):
-            while self.read(call):
-                pass
-        self.close()
+        try:
+            with suppress(AiLibError):
+                while self.read(call):
+                    pass
+        finally:
+            self.close()
 
     def close(self) -> None:
         """

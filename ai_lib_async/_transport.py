@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import certifi
 import httpx
 
@@ -44,7 +45,7 @@ class ByteStream:
         self._response = response
         self._url = url
         self._place = place
-        self._bytes: AsyncIterator[bytes] = _raw(response)
+        self._bytes = _raw(response)
         self._process = os.getpid()
         self._loop = running_loop()
         self._closed = False
@@ -70,10 +71,12 @@ class ByteStream:
         Read the rest away if it is there, so that the connection is used again; else close it.
         """
         call.deadlines.begin_drain(_DRAIN)
-        with suppress(AiLibError):
-            while await self.read(call):
-                pass
-        await self.close()
+        try:
+            with suppress(AiLibError):
+                while await self.read(call):
+                    pass
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """
@@ -81,8 +84,7 @@ class ByteStream:
         """
         if not self._closed and self._process == os.getpid():
             self._closed = True
-            with anyio.CancelScope(shield=True), suppress(Exception):
-                await self._response.aclose()
+            await _close(self._response, self._bytes)
             self._place.leave()
 
     def abandon(self) -> None:
@@ -175,8 +177,7 @@ class HttpxTransport:
                 return answer.with_stream(stream)
             limits = effect.limits
             limit = limits.answer if ok else limits.error
-            body = await Wait(call).on(_whole, response, limit, not ok)
-            return answer.with_body(body)
+            return answer.with_body(await Wait(call).on(_whole, response, limit))
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
@@ -186,8 +187,8 @@ class HttpxTransport:
             )
         finally:
             if response is not None:
-                with anyio.CancelScope(shield=True), suppress(Exception):
-                    await response.aclose()
+                await _close(response)
+            await progress.give_up()
             place.leave()
         raise failure
 
@@ -213,6 +214,7 @@ class _Progress:
         self.told = False
         self._call = call
         self._connected = False
+        self._half_open: Any = None
 
     @property
     def reused(self) -> bool:
@@ -230,12 +232,27 @@ class _Progress:
         connect, _ = self._call.deadlines.hand_over()
         return {"timeout": {"connect": connect, "pool": connect}}
 
-    async def _hear(self, event: str, _: Any) -> None:
+    async def _hear(self, event: str, info: dict[str, Any]) -> None:
         if event.startswith("connection.connect"):
             self._connected = True
+            self._half_open = info.get("return_value")
+        elif event.endswith("start_tls.complete"):
+            self._half_open = None
         elif event.endswith("send_request_headers.started"):
-            self._call.deadlines.connected()
-            self.wait.extend()
+            if info["request"].method != b"CONNECT":  # a proxy's tunnel
+                self._half_open = None
+                self._call.deadlines.connected()
+                self.wait.extend()
+
+    async def give_up(self) -> None:
+        """
+        Close a connection that never came about: httpx leaves the socket of a TLS handshake that is
+        cancelled to the garbage collector.
+        """
+        stream, self._half_open = self._half_open, None
+        if stream is not None:
+            with anyio.CancelScope(shield=True), suppress(Exception):
+                await stream.aclose()
 
 
 def _prepared(
@@ -264,20 +281,40 @@ def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
     return aiter(stream)
 
 
-async def _whole(response: httpx.Response, limit: int, cut: bool) -> bytes:  # passed on
+async def _whole(response: httpx.Response, limit: int) -> bytes:
     """
-    Read a body up to *limit* bytes; beyond, stop there with *cut*, else refuse.
+    Read a body up to *limit* bytes; beyond, stop there if it is an error's, else refuse.
     """
     pieces: list[bytes] = []
     size = 0
-    async for data in _raw(response):
+    body = _raw(response)
+    async for data in body:
         pieces.append(data)
         size += len(data)
         if size > limit:
-            if not cut:
-                raise ResponseTooLargeError(
-                    f"The answer is larger than {limit} bytes, the bound in force.",
-                    status_code=response.status_code,
-                )
+            await _close(response, body)
             break
+    if size > limit and response.status_code < 400:
+        raise ResponseTooLargeError(
+            f"The answer is larger than {limit} bytes, the bound in force.",
+            status_code=response.status_code,
+        )
     return b"".join(pieces)[:limit]
+
+
+async def _close(
+    response: httpx.Response, body: AsyncIterator[bytes] | None = None
+) -> None:
+    """
+    Close an answer, whatever is cancelled around it, and end what iterates over its body.
+    """
+    with anyio.CancelScope(shield=True), suppress(Exception):
+        await response.aclose()
+    if body is None:
+        return
+    # Generators within generators: closing the outermost would leave the others to the
+    # garbage collector, and trio warns of each. An error in the innermost ends them all.
+    with anyio.CancelScope(shield=True) as ended, suppress(Exception):
+        ended.cancel()
+        async for _ in body:
+            await anyio.lowlevel.checkpoint()

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import attrs
+
 from ai_lib._core.providers import ProviderSpec, Quirks
 
 
@@ -22,6 +24,7 @@ class Provider(StrEnum):
     GROQ = "groq"
     MISTRAL = "mistral"
     AZURE_OPENAI = "azure_openai"
+    ANTHROPIC = "anthropic"
     DEEPSEEK = "deepseek"
     QWEN = "qwen"
     BAIDU_WENXIN = "baidu_wenxin"
@@ -32,9 +35,14 @@ class Provider(StrEnum):
     TOGETHER = "together"
     XAI = "xai"
     OPENROUTER = "openrouter"
+    PERPLEXITY = "perplexity"
     AI21 = "ai21"
     ZHIPUAI = "zhipuai"
     MINIMAX = "minimax"
+    GEMINI = "gemini"
+    VERTEX = "vertex"
+    COHERE = "cohere"
+    OLLAMA = "ollama"
     LLAMACPP = "llamacpp"
     VLLM = "vllm"
     LMSTUDIO = "lmstudio"
@@ -122,9 +130,13 @@ _QWEN_ERRORS = {"insufficient_quota": "rate"}
 
 _MISTRAL_ERRORS = {"1500": "model", "invalid_model": "model", "3505": "rate"}
 
+_COHERE_ERRORS = {"too_many_tokens": "context", "invalid_tool_generation": "invalid"}
+
 _OPENAI = Quirks(
     drop=("top_k",),
+    ranges={"max_output_tokens": (16, 2**31)},  # Responses alone; refused below
     families="openai",
+    tools_with_effort="openai_responses",
     max_tokens_field="max_completion_tokens",
     max_stop=4,
     developer_role=True,
@@ -142,6 +154,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("OPENAI_MODEL",),
         default_model="gpt-6-luna",
         capabilities=_ALL,
+        other_dialects={"openai_responses": "https://api.openai.com/v1"},
         verified=_RECORDED,
         docs_url="https://developers.openai.com/api/reference",
         quirks=_OPENAI,
@@ -156,6 +169,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("GROQ_MODEL",),
         default_model="openai/gpt-oss-20b",
         capabilities=("tools", "json_mode", "json_schema", "reasoning", "list_models"),
+        other_dialects={"openai_responses": "https://api.groq.com/openai/v1"},
         verified=_RECORDED,
         docs_url="https://console.groq.com/docs/api-reference",
         quirks=Quirks(
@@ -209,6 +223,9 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("AZURE_OPENAI_MODEL", "AZURE_OPENAI_DEPLOYMENT"),
         key_header="api-key",
         key_prefix="",
+        # A token of Entra ID, for the scope https://cognitiveservices.azure.com/.default: a JWT.
+        token_env=("AZURE_OPENAI_AD_TOKEN",),
+        token_pattern=r"eyJ[\w-]+\.[\w-]+\.[\w-]*",  # noqa: S106 - no password: what one looks like
         options={
             "resource": ("AZURE_RESOURCE_NAME", "AZURE_OPENAI_RESOURCE"),
             "api_version": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
@@ -216,15 +233,41 @@ CATALOG: tuple[ProviderSpec, ...] = (
             "base_model": ("AZURE_OPENAI_BASE_MODEL",),
         },
         capabilities=_ALL,
+        other_dialects={
+            "openai_responses": "https://{resource}.openai.azure.com/openai/v1"
+        },
         verified=_RECORDED,
         docs_url="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
+        # OpenAI sums reasoning up only for organisations that were verified; Azure for all.
+        quirks=attrs.evolve(_OPENAI, deployments=True, reasoning_summary="auto"),
+    ),
+    ProviderSpec(
+        id="anthropic",
+        name="Anthropic",
+        aliases=("claude", "anthropic_claude"),
+        dialect="anthropic_messages",
+        base_url="https://api.anthropic.com/v1",
+        base_url_env=("ANTHROPIC_BASE_URL",),
+        base_url_suffixes={"ANTHROPIC_BASE_URL": "/v1"},
+        api_key_env=("ANTHROPIC_API_KEY", "CLAUDE_API_KEY"),
+        model_env=("ANTHROPIC_MODEL", "CLAUDE_MODEL"),
+        default_model="claude-haiku-5-5",
+        key_header="x-api-key",
+        key_prefix="",
+        headers={"anthropic-version": "2023-06-01"},
+        chat_path="/messages",
+        capabilities=(
+            "tools",
+            "images",
+            "files",
+            "json_schema",
+            "reasoning",
+            "list_models",
+        ),
+        verified=_RECORDED,
+        docs_url="https://platform.claude.com/docs/en/api/messages",
         quirks=Quirks(
-            drop=("top_k",),
-            families="openai",
-            max_tokens_field="max_completion_tokens",
-            max_stop=4,
-            developer_role=True,
-            deployments=True,
+            ranges={"temperature": (0, 1)}, families="anthropic", system_turns=True
         ),
     ),
     ProviderSpec(
@@ -245,6 +288,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
             "list_models",
         ),
         other_base_urls={"beta": "https://api.deepseek.com/beta"},
+        other_dialects={"openai_responses": "https://api.deepseek.com"},
         verified=_RECORDED,
         docs_url="https://api-docs.deepseek.com/",
         quirks=Quirks(
@@ -397,6 +441,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("HUGGINGFACE_MODEL", "HF_MODEL"),
         default_model="openai/gpt-oss-120b",
         capabilities=(*_OPEN_MODELS, "logprobs"),
+        other_dialects={"openai_responses": "https://router.huggingface.co/v1"},
         verified=_RECORDED,
         docs_url="https://huggingface.co/docs/inference-providers",
         quirks=Quirks(drop=("metadata",)),
@@ -428,6 +473,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("XAI_MODEL", "GROK_MODEL"),
         default_model="grok-4.3",
         capabilities=(*_OPEN_MODELS, "logprobs"),
+        other_dialects={"openai_responses": "https://api.x.ai/v1"},
         verified=_RECORDED,
         docs_url="https://docs.x.ai/docs/api-reference",
         quirks=Quirks(
@@ -446,14 +492,47 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("OPENROUTER_MODEL",),
         default_model="openai/gpt-6-luna",
         capabilities=_ALL,
+        other_dialects={"openai_responses": "https://openrouter.ai/api/v1"},
         verified=_RECORDED,
         docs_url="https://openrouter.ai/docs/api-reference/overview",
         # What the model behind it does not take it leaves out itself.
         quirks=Quirks(
             ranges={"n": (1, 1)},
+            families="openrouter",
             stream_usage=False,
             remote_files=True,
             replay="reasoning_details",
+        ),
+    ),
+    ProviderSpec(
+        id="perplexity",
+        name="Perplexity",
+        aliases=("pplx", "sonar"),
+        dialect="openai_responses",
+        base_url="https://api.perplexity.ai/v1",
+        base_url_env=("PERPLEXITY_BASE_URL",),
+        api_key_env=("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
+        model_env=("PERPLEXITY_MODEL",),
+        default_model="perplexity/sonar",
+        capabilities=("tools", "images", "json_schema", "reasoning", "list_models"),
+        docs_url="https://docs.perplexity.ai/docs/agent-api",
+        quirks=Quirks(
+            drop=(
+                "store",
+                "temperature",
+                "top_p",
+                "user",
+                "metadata",
+                "tool_choice",
+                "parallel_tool_calls",
+                *_LOGPROBS,
+            ),
+            rename={"text.format": "response_format"},  # in the form of Chat
+            efforts={"none": {}, "max": {"reasoning_effort": "xhigh"}},
+            families="perplexity",
+            developer_role=True,
+            tool_names=True,
+            response_formats=("text", "json_schema"),
         ),
     ),
     ProviderSpec(
@@ -541,6 +620,107 @@ CATALOG: tuple[ProviderSpec, ...] = (
         ),
     ),
     ProviderSpec(
+        id="gemini",
+        name="Google Gemini",
+        aliases=("google", "google_gemini", "google_ai"),
+        dialect="gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        base_url_env=("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"),
+        api_key_env=(
+            "GEMINI_API_KEY",
+            "GOOGLE_API_KEY",
+            "GOOGLE_GENERATIVE_AI_API_KEY",
+        ),
+        model_env=("GEMINI_MODEL",),
+        default_model="gemini-3.8-flash",
+        key_header="x-goog-api-key",
+        key_prefix="",
+        capabilities=_ALL,
+        other_dialects={
+            "openai_chat": "https://generativelanguage.googleapis.com/v1beta/openai"
+        },
+        verified=_RECORDED,
+        docs_url="https://ai.google.dev/api/generate-content",
+        quirks=Quirks(drop=("metadata",), families="gemini", max_stop=5),
+    ),
+    ProviderSpec(
+        id="vertex",
+        name="Google Vertex AI",
+        aliases=("vertex_ai", "google_vertex"),
+        dialect="gemini",
+        base_url=(
+            "https://aiplatform.googleapis.com/v1/projects/{project}"
+            "/locations/{location}/publishers/google"
+        ),
+        base_url_env=("VERTEX_BASE_URL",),
+        api_key_env=("VERTEX_API_KEY", "GOOGLE_VERTEX_API_KEY"),
+        model_env=("VERTEX_MODEL",),
+        default_model="gemini-3.8-flash",
+        # Google's API keys begin so; anything else is the token of a sign-in.
+        key_header="x-goog-api-key",
+        key_prefix="",
+        token_pattern=r"(?!AIza|AQ\.).*",  # noqa: S106 - says which keys are tokens
+        options={
+            "project": ("GOOGLE_CLOUD_PROJECT",),
+            "location": ("GOOGLE_CLOUD_LOCATION",),
+        },
+        models_path=None,
+        capabilities=[one for one in _ALL if one != "list_models"],
+        verified=_RECORDED,
+        docs_url="https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+        quirks=Quirks(
+            families="vertex",
+            max_stop=5,
+            location_hosts={
+                "global": "aiplatform.googleapis.com",
+                "us|eu": "aiplatform.{location}.rep.googleapis.com",
+                ".+": "{location}-aiplatform.googleapis.com",
+            },
+        ),
+    ),
+    ProviderSpec(
+        id="cohere",
+        name="Cohere",
+        aliases=("cohere_ai",),
+        dialect="cohere_v2",
+        base_url="https://api.cohere.com",
+        base_url_env=("COHERE_BASE_URL", "CO_API_URL"),
+        api_key_env=("COHERE_API_KEY", "CO_API_KEY"),
+        model_env=("COHERE_MODEL",),
+        default_model="command-a-03-2025",
+        capabilities=(*_OPEN_MODELS, "logprobs"),
+        verified=_RECORDED,
+        docs_url="https://docs.cohere.com/reference/chat",
+        quirks=Quirks(
+            ranges={
+                "top_p": (0.01, 0.99),
+                "top_k": (0, 500),
+                "frequency_penalty": (0, 1),
+                "presence_penalty": (0, 1),
+            },
+            families="cohere",
+            max_stop=5,
+            error_codes=_COHERE_ERRORS,
+        ),
+    ),
+    ProviderSpec(
+        id="ollama",
+        name="Ollama",
+        dialect="ollama",
+        base_url="http://localhost:11434",
+        base_url_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
+        api_key_env=("OLLAMA_API_KEY",),
+        model_env=("OLLAMA_MODEL",),
+        first_listed_model=True,
+        key_required=False,
+        capabilities=(*_OPEN_MODELS, "logprobs"),
+        other_base_urls={"cloud": "https://ollama.com"},
+        other_dialects={"openai_chat": "http://localhost:11434/v1"},
+        verified=_RECORDED,
+        docs_url="https://docs.ollama.com/api",
+        quirks=Quirks(families="ollama", remote_images=False),
+    ),
+    ProviderSpec(
         id="llamacpp",
         name="llama.cpp server",
         aliases=("llama_cpp", "llama_server"),
@@ -552,6 +732,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         first_listed_model=True,
         key_required=False,
         capabilities=(*_OPEN_MODELS, "audio", "logprobs"),
+        other_dialects={"openai_responses": "http://localhost:8080/v1"},
         verified=_RECORDED,
         docs_url="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
     ),
@@ -566,6 +747,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         first_listed_model=True,
         key_required=False,
         capabilities=(*_OPEN_MODELS, "audio", "logprobs"),
+        other_dialects={"openai_responses": "http://localhost:8000/v1"},
         docs_url="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     ),
     ProviderSpec(
@@ -580,6 +762,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         first_listed_model=True,
         key_required=False,
         capabilities=_OPEN_MODELS,
+        other_dialects={"openai_responses": "http://localhost:1234/v1"},
         docs_url="https://lmstudio.ai/docs/developer/openai-compat",
     ),
     ProviderSpec(
@@ -592,6 +775,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("FIREWORKS_MODEL",),
         default_model="accounts/fireworks/models/gpt-oss-20b",
         capabilities=(*_OPEN_MODELS, "logprobs"),
+        other_dialects={"openai_responses": "https://api.fireworks.ai/inference/v1"},
         docs_url="https://docs.fireworks.ai/api-reference/post-chatcompletions",
         quirks=Quirks(drop=("metadata",), stream_usage=False),
     ),

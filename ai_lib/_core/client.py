@@ -24,11 +24,11 @@ from ai_lib._core.errors import (
     ModelNotFoundError,
     NetworkError,
 )
+from ai_lib._core.families import dialect_for
 from ai_lib._core.flow import Close, Flow, Sleep, read, run, send
 from ai_lib._core.http import (
     DEFAULT_LIMITS,
     ByteStream,
-    Credential,
     HttpRequest,
     HttpResponse,
     SizeLimits,
@@ -79,12 +79,28 @@ class Route:
         key: Where its key comes from; ``None``: it needs none.
 
         launch: Starts the embedded server, where there is one, and says where it listens.
+
+        chosen: The caller chose the dialect: no request goes in another.
     """
 
     target: ResolvedTarget
     dialect: Dialect
     key: KeySource | None = None
     launch: Callable[[], Origin] | None = attrs.field(default=None, repr=False)
+    chosen: bool = False
+
+    def suited(self, request: ChatCompletionRequest, model: str) -> Route:
+        """
+        Give the route in the dialect that *request* needs: mostly this one.
+        """
+        name = self.target.dialect
+        if not self.chosen:
+            name = dialect_for(self.target, request, model)
+        if name == self.target.dialect:
+            return self
+        spec = attrs.evolve(self.target.spec, dialect=name)
+        target = attrs.evolve(self.target, spec=spec)
+        return attrs.evolve(self, target=target, dialect=dialect_named(name))
 
 
 #: Keywords that say how the network is reached: clients that differ in one share no connection.
@@ -195,6 +211,7 @@ class ClientCore:
                 dialect=dialect_named(target.spec.dialect),
                 key=key,
                 launch=launch,
+                chosen=settings.dialect is not None,
             ),
             model=model,
             timeout=Timeout.of(
@@ -240,9 +257,9 @@ class ClientCore:
         Build the request that would be sent, without asking anybody for a key or a model.
         """
         model = self._named(request.model) or self._listed or "auto"
-        encoded = self._encode(self.route, request, model, stream=stream)
-        key = self.route.key
-        return self._ready(self.route, encoded, key.secret if key else None)
+        route = self.route.suited(request, model)
+        encoded = self._encode(route, request, model, stream=stream)
+        return self._ready(route, encoded, route.key.secret if route.key else None)
 
     def _encode(
         self, route: Route, request: ChatCompletionRequest, model: str, *, stream: bool
@@ -266,14 +283,8 @@ class ClientCore:
             **_lowered(self.headers),
             **request.headers,
         }
-        credential = None
-        if route.key is not None:
-            credential = Credential(
-                header=spec.key_header,
-                prefix=spec.key_prefix,
-                variable=route.key.variable,
-                secret=secret,
-            )
+        key = route.key
+        credential = None if key is None else key.credential(spec, secret)
         return attrs.evolve(request, headers=headers, credential=credential)
 
     def _awake(self, call: Call) -> Flow[tuple[Route, Secret | None]]:
@@ -323,12 +334,7 @@ class ClientCore:
             redirected += 1
             request = _redirected(route, request, response)
         if response.stream is None:
-            limit = self.limits.answer if response.status < 400 else self.limits.error
-            encoding = response.headers.get("content-encoding", "")
-            body = inflate(
-                response.body, encoding, limit, truncated_ok=response.status >= 400
-            )
-            response = attrs.evolve(response, body=body)
+            response = response.with_body(_inflated(response, self.limits))
         if response.status >= 400:
             raise route.dialect.decode_error(route.target, response)
         return response
@@ -412,6 +418,7 @@ class ClientCore:
         def exchange(
             route: Route, secret: Secret | None
         ) -> Flow[ChatCompletionResponse]:
+            route = route.suited(request, model)
             encoded = self._encode(route, request, model, stream=False)
             ready = self._ready(route, encoded, secret)
             target = attrs.evolve(route.target, model=model)
@@ -443,6 +450,7 @@ class ClientCore:
         model = yield from self._model_of(request.model, call)
 
         def exchange(route: Route, secret: Secret | None) -> Flow[Opened]:
+            route = route.suited(request, model)
             encoded = self._encode(route, request, model, stream=True)
             headers = {**encoded.headers, "accept-encoding": "identity"}
             ready = self._ready(route, attrs.evolve(encoded, headers=headers), secret)
@@ -582,17 +590,38 @@ def _completed(
     )
 
 
+def _inflated(response: HttpResponse, limits: SizeLimits) -> bytes:
+    """
+    Decompress a body; what cannot be read of an error's is left out, since the status says enough.
+    """
+    failed = response.status >= 400
+    limit = limits.error if failed else limits.answer
+    encoding = response.headers.get("content-encoding", "")
+    try:
+        return inflate(response.body, encoding, limit, truncated_ok=failed)
+    except InvalidResponseError:
+        if not failed:
+            raise
+        return b""
+
+
 def _redirected(
     route: Route, request: HttpRequest, response: HttpResponse
 ) -> HttpRequest:
     """
     Follow 307 and 308 within the origin; neither key nor prompt goes anywhere else.
     """
-    goal = urljoin(request.url, response.headers.get("location", ""))
-    if response.status not in (307, 308) or _origin(goal) != _origin(request.url):
+    where = response.headers.get("location", "")
+    try:
+        goal = urljoin(request.url, where) if where else ""
+        host = urlsplit(goal).hostname
+        same = _origin(goal) == _origin(request.url) and "@" not in goal
+    except ValueError:
+        host, same = None, False
+    if response.status not in (307, 308) or not same:
         raise InvalidResponseError(
             f"{route.target.provider} answered {response.status}, a redirect to"
-            f" {urlsplit(goal).hostname or 'nowhere'}; neither key nor prompt was sent"
+            f" {host or 'nowhere'}; neither key nor prompt was sent"
             " there. If that is its new address, pass it as base_url=.",
             status_code=response.status,
         )

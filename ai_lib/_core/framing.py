@@ -9,6 +9,7 @@ wrong with the bytes stands in ``error``, behind the frames that came before.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from itertools import repeat
@@ -399,8 +400,126 @@ class AwsEventStream:
         return _to_frame(headers, message[start:end])
 
 
+_MARKS = re.compile(rb'["{}\[\]]')
+_STRING_MARKS = re.compile(rb'["\\]')
+
+
+@attrs.define(repr=False)
+class JsonArray:
+    """
+    Read one JSON array, an object at a time; what else is in it is nothing.
+    """
+
+    _limit: int = EVENT_LIMIT
+    progressed: bool = attrs.field(default=False, init=False)
+    error: AiLibError | None = attrs.field(default=None, init=False)
+    _held: bytearray = attrs.field(factory=bytearray, init=False)
+    _at: int = attrs.field(default=0, init=False)
+    _depth: int = attrs.field(default=0, init=False)
+    _quoted: bool = attrs.field(default=False, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """
+        Give the objects that *data* completes.
+        """
+        self.progressed = False
+        if self.error is not None or self._ended:
+            return []
+        self._held += data
+        frames: list[Frame] = []
+        begin = self._scan(frames)
+        del self._held[:begin]
+        self._at -= begin
+        self.progressed = bool(frames) or b"\n" in data
+        if len(self._held) > self._limit:
+            self.error = _too_large(self._limit)
+            self._held.clear()
+        return frames
+
+    def close(self) -> list[Frame]:
+        """
+        Give nothing: an object without its end is none.
+        """
+        return []
+
+    def _scan(self, frames: list[Frame]) -> int:
+        """
+        Go on to the end of what is held; give the place before which nothing is needed any more.
+        """
+        held, begin = self._held, 0
+        while found := (_STRING_MARKS if self._quoted else _MARKS).search(
+            held, self._at
+        ):
+            mark, self._at = found[0], found.end()
+            if mark == b"\\":
+                if self._at == len(held):
+                    self._at -= 1  # what it escapes has not come
+                    return begin
+                self._at += 1
+            elif mark == b'"':
+                self._quoted = not self._quoted
+            elif mark in b"[{":
+                self._depth += 1
+                if self._depth == 2:  # the array is the first
+                    begin = found.start()
+            else:
+                self._depth -= 1
+                self._ended = self._depth < 1
+                if self._ended:
+                    break
+                if self._depth == 1 and mark == b"}":
+                    self._take(held[begin : self._at], frames)
+                    begin = self._at
+        self._at = len(held)
+        return begin if self._depth > 1 else self._at
+
+    def _take(self, text: bytearray, frames: list[Frame]) -> None:
+        if len(text) > self._limit:
+            self.error = _too_large(self._limit)
+        elif self.error is None:
+            frames.append(("", _text(bytes(text))))
+
+
+@attrs.define(repr=False)
+class EventsOrJsonArray:
+    """
+    Read server-sent events, or the JSON array that was sent in their place: the first byte tells.
+    """
+
+    _limit: int = EVENT_LIMIT
+    progressed: bool = attrs.field(default=False, init=False)
+    error: AiLibError | None = attrs.field(default=None, init=False)
+    _framer: Framer | None = attrs.field(default=None, init=False)
+    _head: bytes = attrs.field(default=b"", init=False)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """
+        Give the events or objects that *data* completes.
+        """
+        if self._framer is None:
+            data = self._head + data
+            start = data.lstrip(_BOM + b" \t\r\n")[:1]
+            if not start and len(data) < self._limit:
+                self.progressed = b"\n" in data[len(self._head) :]
+                self._head = data
+                return []
+            chosen = JsonArray if start == b"[" else ServerSentEvents
+            self._framer, self._head = chosen(self._limit), b""
+        frames = self._framer.feed(data)
+        self.progressed, self.error = self._framer.progressed, self._framer.error
+        return frames
+
+    def close(self) -> list[Frame]:
+        """
+        Give the event that only lacks its end.
+        """
+        return [] if self._framer is None else self._framer.close()
+
+
 FRAMERS: dict[Framing, Callable[[int], Framer]] = {
     "sse": ServerSentEvents,
+    "sse_or_json_array": EventsOrJsonArray,
     "json_lines": JsonLines,
     "aws_event_stream": AwsEventStream,
 }

@@ -37,6 +37,11 @@ class Quirks:
 
         families: The table of ``families`` by which its models differ.
 
+        tools_with_effort: The dialect, on the same base URL, for tools together with an effort where a family
+            takes these in no other.
+
+        reasoning_summary: How it is asked to sum up its reasoning, in the Responses format; empty: it is not.
+
         body: Fields that every request carries, unless the caller's extensions say otherwise.
 
         max_tokens_field: What it calls ``max_tokens``.
@@ -48,6 +53,8 @@ class Quirks:
         stream_usage: Whether a stream tells its usage only when asked with ``stream_options``.
 
         developer_role: It knows the role ``developer``.
+
+        system_turns: It takes a system message between turns, with models that do.
 
         message_names: It takes the ``name`` of who speaks.
 
@@ -78,6 +85,9 @@ class Quirks:
 
         base_urls: Another base URL for the models that a pattern fits, in place of the record's own.
 
+        location_hosts: Another host in place of the record's for the ``location`` that a pattern fits, which
+            may stand in it.
+
         deployments: Its URLs are Azure's: a deployment may stand in them, and an ``api_version``.
 
         model_id_key: Where an entry of the model list holds the name to ask for.
@@ -91,12 +101,15 @@ class Quirks:
     ranges: Mapping[str, tuple[float, float]] = attrs.field(factory=dict)
     efforts: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     families: str = ""
+    tools_with_effort: str = ""
+    reasoning_summary: str = ""
     body: Mapping[str, Any] = attrs.field(factory=dict)
     max_tokens_field: str = "max_tokens"
     max_stop: int | None = None
     logprobs_count: bool = False
     stream_usage: bool = True
     developer_role: bool = False
+    system_turns: bool = False
     message_names: bool = True
     tool_names: bool = False
     tool_id_length: int | None = None
@@ -113,6 +126,7 @@ class Quirks:
     document_urls: bool = False
     bare_audio: bool = False
     base_urls: Mapping[str, str] = attrs.field(factory=dict)
+    location_hosts: Mapping[str, str] = attrs.field(factory=dict)
     deployments: bool = False
     model_id_key: str = "id"
     error_codes: Mapping[str, str] = attrs.field(factory=dict)
@@ -152,6 +166,11 @@ class ProviderSpec:
         key_header: The header that carries the key.
 
         key_prefix: What stands before the key there.
+
+        token_env: Variables that may hold the token of a sign-in in place of a key; it is sent as
+            ``Authorization: Bearer``.
+
+        token_pattern: So is a key that this fits; empty: none is.
 
         headers: Headers that every request carries.
 
@@ -194,6 +213,8 @@ class ProviderSpec:
     key_required: bool = True
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "
+    token_env: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    token_pattern: str = ""
     headers: Mapping[str, str] = attrs.field(factory=dict)
     options: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     chat_path: str = "/chat/completions"

@@ -4,6 +4,7 @@ What a running stream knows; the shells' streams add only the waiting.
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Literal, NoReturn
 
 import attrs
@@ -39,8 +40,9 @@ class StreamState:
         self._decoder: ChunkDecoder | None = None
         self._source: Any = None
         self._outcome: Outcome | None = None
-        self._error: BaseException | None = None
-        self._reading = False
+        self._error: AiLibError | None = None
+        self._busy = False
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         state = self._outcome or ("open" if self._decoder else "not opened")
@@ -83,9 +85,32 @@ class StreamState:
     def _over(self) -> bool:
         return self._decoder is not None and self._decoder.ended
 
-    def _before_read(self) -> None:
-        assert self._decoder is not None
-        self._call.deadlines.resume(progressed=self._decoder.progressed)
+    def _begin_wait(self) -> None:
+        """
+        Note that more is about to be waited for: from here on *close* leaves the closing to who waits.
+        """
+        with self._lock:
+            if self._outcome is not None:
+                self._refuse()
+            self._busy = True
+        if self._decoder is not None:
+            self._call.deadlines.resume(progressed=self._decoder.progressed)
+
+    def _end_wait(self) -> None:
+        self._call.deadlines.pause()
+        self._busy = False
+
+    def _begin_close(self) -> bool:
+        """
+        Note that the stream is closed; tell whether the caller is to close the connection.
+        """
+        with self._lock:
+            if self._outcome is not None:
+                return False
+            self._outcome = "closed"
+            if self._busy:
+                self._call.cancel()  # who waits closes as it leaves
+            return not self._busy
 
     def _fail(self, error: BaseException) -> None:
         """
@@ -95,8 +120,8 @@ class StreamState:
             return
         cancelled = isinstance(error, StreamCancelledError)
         self._outcome = "cancelled" if cancelled else "failed"
-        self._error = error
         if isinstance(error, AiLibError):
+            self._error = error
             self._call.stamp(error, provider=self._provider, model=self._model)
             if self._decoder is not None and error.partial is None:
                 error.partial = self.response

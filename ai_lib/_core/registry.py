@@ -19,6 +19,8 @@ import attrs
 from ai_lib._core.catalog import CATALOG
 from ai_lib._core.dialects import DIALECTS
 from ai_lib._core.errors import ConfigurationError, MissingApiKeyError
+from ai_lib._core.http import Credential
+from ai_lib._core.network import is_loopback
 from ai_lib._core.providers import ProviderSpec, ResolvedTarget
 from ai_lib._core.secrets import Secret, check_base_url, redact
 
@@ -137,10 +139,13 @@ class KeySource:
         variable: The environment variable that ``to_curl`` names in its place.
 
         secret: The key; ``None``: it is asked for at each attempt.
+
+        token: It is the token of a sign-in, whatever it looks like.
     """
 
     variable: str
     secret: Secret | None = None
+    token: bool = False
     _given: Callable[[], str] | None = attrs.field(default=None, repr=False)
 
     @classmethod
@@ -178,6 +183,22 @@ class KeySource:
             return self.secret
         given = cast("Callable[[], str]", self._given)
         return Secret(given(), "api_key")
+
+    def credential(self, spec: ProviderSpec, secret: Secret | None) -> Credential:
+        """
+        Say how the key is put on a request to *spec*: as a key, or as the token that it is.
+        """
+        token = self.token or (
+            secret is not None
+            and spec.token_pattern != ""
+            and re.fullmatch(spec.token_pattern, secret.reveal()) is not None
+        )
+        return Credential(
+            header="Authorization" if token else spec.key_header,
+            prefix="Bearer " if token else spec.key_prefix,
+            variable=self.variable,
+            secret=secret,
+        )
 
 
 # Providers by every name, in the spelling that _plain gives; the built-in ones first.
@@ -367,7 +388,7 @@ def first_configured(environ: Environ = None) -> ProviderSpec | None:
     Find the first provider of the catalogue for which the environment holds a key.
     """
     for spec in providers():
-        if _first_set(environ, spec.api_key_env):
+        if _first_set(environ, spec.api_key_env + spec.token_env):
             return spec
     return None
 
@@ -483,6 +504,9 @@ def _completed(spec: ProviderSpec, variable: str, value: str) -> str:
     if "://" not in value:
         usual = urlsplit(spec.base_url)
         host, slash, path = value.partition("/")
+        if is_loopback(usual.hostname or ""):
+            # What a server listens on will do: a port alone, or every address (OLLAMA_HOST).
+            host = re.sub(r"^(0\.0\.0\.0|\[::\])?(?=:\d|$)", "127.0.0.1", host)
         port = re.search(r":\d+$", usual.netloc)
         if port and not re.search(r":\d+$", host):
             host += port[0]
@@ -501,10 +525,12 @@ def _key_source(
         return KeySource.of(target.api_key, variable=variables[0])
     if spec.embedded:
         return None
-    variable = _first_set(environ, (*spec.api_key_env, "AI_API_KEY"))
+    variables += spec.token_env
+    variable = _first_set(environ, (*variables, "AI_API_KEY"))
     if variable:
         secret = Secret(_value(environ, variable), variable)
-        return KeySource(variable=variable, secret=secret)
+        token = variable in spec.token_env
+        return KeySource(variable=variable, secret=secret, token=token)
     if spec.key_required:
         raise MissingApiKeyError(
             f"No API key for {spec.id}: pass api_key= or set {' or '.join(variables)}.",

@@ -37,11 +37,13 @@ _SHOWN = 2_000
 #: What cannot begin a stream of this framing: a JSON body or a page in its place.
 _WHOLE_STARTS: dict[Framing, bytes] = {
     "sse": b"{[<",
+    "sse_or_json_array": b"{<",
     "json_lines": b"<",
     "aws_event_stream": b"{[<",
 }
 #: The first letters of comments, ``data``, ``event``, ``id`` and ``retry``.
 _SSE_STARTS = b":deir"
+_EVENT_STARTS = {"sse": _SSE_STARTS, "sse_or_json_array": _SSE_STARTS + b"["}
 _JSON_TYPES = frozenset({"application/json", "application/problem+json", "text/json"})
 _PADDING = b" \t\r\n\xef\xbb\xbf"
 _PADDING_LIMIT = 64 * 1024
@@ -406,7 +408,7 @@ class ChunkDecoder:
             )
         if not start:
             return IncompleteStreamError(f"{who} answered with nothing.")
-        if self._parser.framing == "sse" and start not in _SSE_STARTS:
+        if start not in _EVENT_STARTS.get(self._parser.framing, start):
             kind = self._content_type or "something else"
             return InvalidResponseError(
                 f"{who} answered with {kind} in place of a stream."

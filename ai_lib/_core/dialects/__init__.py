@@ -23,10 +23,10 @@ from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.providers import ModelInfo, ResolvedTarget
 
 OnUnsupported = Literal["warn", "error", "drop"]
-Framing = Literal["sse", "json_lines", "aws_event_stream"]
+Framing = Literal["sse", "sse_or_json_array", "json_lines", "aws_event_stream"]
 
 #: A frame: (event name, data). Server-sent events: the ``event`` field, mostly empty, and the data.
-#: JSON lines: an empty name and the line. AWS event streams: the event's or exception's type, the
+#: JSON lines, objects of an array: an empty name and the JSON. AWS event streams: the event's or exception's type, the
 #: latter behind ``"exception:"``, and the payload's text.
 Frame = tuple[str, str]
 
@@ -136,9 +136,9 @@ class Dialect(Protocol):
 
 
 #: The built-in ones: names of modules beside this one, each imported when first used.
-DIALECTS = ("openai_chat",)
+DIALECTS = ("openai_chat", "gemini", "cohere_v2", "ollama")
 
 if TYPE_CHECKING:
-    from ai_lib._core.dialects import openai_chat
+    from ai_lib._core.dialects import cohere_v2, gemini, ollama, openai_chat
 
-    _checked: tuple[Dialect, ...] = (openai_chat,)
+    _checked: tuple[Dialect, ...] = (openai_chat, gemini, cohere_v2, ollama)

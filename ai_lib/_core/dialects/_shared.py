@@ -306,18 +306,45 @@ def arguments_object(call: ToolCall) -> dict[str, Any]:
     """
     try:
         found = decode_json(call.arguments) if call.arguments.strip() else {}
+        encode_json(found)  # JSON has no NaN, which Python reads all the same
     except ValueError:
-        found = call.arguments
+        return {"arguments": call.arguments}
     return found if isinstance(found, dict) else {"arguments": found}
+
+
+def arguments_text(value: Any) -> str:
+    """
+    Give arguments as the JSON text that they are, or of an object would be; empty: there are none.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
+
+
+def json_in_words(form: Mapping[str, Any]) -> str:
+    """
+    Ask for JSON in words, where there is no field for a ``response_format``.
+    """
+    asked = "Answer with one JSON object and nothing else."
+    if form["type"] == "json_schema":
+        schema = encode_json(form["json_schema"]["schema"]).decode()
+        asked += f" It must be valid against this JSON schema: {schema}"
+    return asked
 
 
 def moment_of(value: Any) -> int | None:
     """
     Read an RFC 3339 date and time as seconds since 1970; ``None``: it is none.
     """
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     try:
-        return max(0, int(datetime.fromisoformat(as_text(value)[:40]).timestamp()))
+        moment = datetime.fromisoformat(as_text(value)[:40])
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0, int(moment.timestamp()))
     except (ValueError, OverflowError, OSError):
         return None

@@ -7,9 +7,7 @@ by their shape (``_openai_answers``), since gateways answer in the manner of who
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -28,6 +26,13 @@ from ai_lib._core.dialects._openai_answers import (
     is_error,
     usage_of,
 )
+from ai_lib._core.dialects._openai_requests import RequestEncoder, is_remote
+from ai_lib._core.dialects._openai_surface import (
+    explained,
+    list_request,
+    models_of,
+    url_of,
+)
 from ai_lib._core.dialects._shared import (
     Adjustments,
     as_count,
@@ -38,11 +43,9 @@ from ai_lib._core.dialects._shared import (
     data_url,
     decode_body,
     encode_json,
-    first_count,
     unreadable,
 )
 from ai_lib._core.errors import AiLibError, UnsupportedFeatureError
-from ai_lib._core.families import Family, family_of
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.messages import (
     AudioPart,
@@ -53,8 +56,8 @@ from ai_lib._core.messages import (
     Role,
     TextPart,
 )
-from ai_lib._core.providers import ModelInfo, Quirks, ResolvedTarget
-from ai_lib._core.tools import Tool, ToolCall, ToolChoice
+from ai_lib._core.providers import ModelInfo, ResolvedTarget
+from ai_lib._core.tools import Tool, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +90,7 @@ def encode_request(
     body = encode_json(encoder.body())
     accept = "text/event-stream" if stream else "application/json"
     return HttpRequest(
-        url=_chat_url(target),
+        url=url_of(target, target.spec.chat_path, deployment=target.model),
         headers={"content-type": "application/json", "accept": accept},
         body=body,
         warnings=tuple(encoder.fit.warnings),
@@ -111,35 +114,11 @@ _PLAIN = (
 )
 
 
-#: Values that say nothing, and can be left out without a word.
-_NEUTRAL = {
-    "top_p": 1,
-    "frequency_penalty": 0,
-    "presence_penalty": 0,
-    "n": 1,
-    "logprobs": False,
-}
-
-
 @attrs.define(kw_only=True)
-class _Encoder:
+class _Encoder(RequestEncoder):
     """
     One request on its way to the wire.
     """
-
-    target: ResolvedTarget
-    request: ChatCompletionRequest
-    stream: bool
-    fit: Adjustments
-
-    @property
-    def quirks(self) -> Quirks:
-        return self.target.spec.quirks
-
-    @property
-    def family(self) -> Family:
-        model = self.target.options.get("base_model") or self.target.model
-        return family_of(self.quirks.families, model)
 
     def body(self) -> dict[str, Any]:
         """
@@ -149,7 +128,7 @@ class _Encoder:
         messages = self._messages()
         body: dict[str, Any] = {"model": self.target.model, "messages": messages}
         body |= self._parameters(effort)
-        body |= self._tools()
+        body |= self.tools()
         body |= self._response_format(messages)
         body |= effort
         if self.stream:
@@ -163,36 +142,10 @@ class _Encoder:
     # Parameters
 
     def _effort(self) -> dict[str, Any]:
-        """
-        Say how long to think, in the words of the family, else the record's, else OpenAI's.
-
-        Raises:
-            UnsupportedFeatureError: By policy; or tools and an effort that exclude each other.
-        """
         asked = self.request.reasoning_effort
         if self.request.tools and self.family.tools_need_no_effort:
             return self._effort_with_tools(asked)
-        if asked is None:
-            return {}
-        if "reasoning_effort" in self.family.drop | self.quirks.drop:
-            self.fit.leave_out("reasoning_effort", why=f"with {self.target.model}")
-            return {}
-        for efforts in (self.family.efforts, self.quirks.efforts):
-            said = efforts.get(asked, efforts.get("*"))
-            if said is not None:
-                return self._other_effort(asked, said)
-        return {"reasoning_effort": asked}
-
-    def _other_effort(self, asked: str, said: Mapping[str, Any]) -> dict[str, Any]:
-        parameter = f"reasoning_effort={asked!r}"
-        sent = said.get("reasoning_effort")
-        if not said:
-            self.fit.leave_out(parameter, why=f"with {self.target.model}")
-        elif sent != asked and (sent is not None or asked != "none"):
-            words = ", ".join(f"{key}={value!r}" for key, value in said.items())
-            why = f"with {self.target.model}"
-            self.fit.change(parameter, f"{words} was sent instead", why=why)
-        return dict(said)
+        return self.effort_fields(asked)
 
     def _effort_with_tools(self, asked: str | None) -> dict[str, Any]:
         # OpenAI refuses function tools with any effort but none on this endpoint from gpt-5.4 on, from
@@ -203,56 +156,27 @@ class _Encoder:
         raise UnsupportedFeatureError(
             f"{self.target.provider} does not take tools together with"
             f" reasoning_effort={asked!r} for {self.target.model} on chat completions: ask with"
-            ' reasoning_effort="none", or leave the tools out.',
+            ' reasoning_effort="none", by dialect="openai_responses", or leave the tools out.',
             provider=self.target.provider,
             model=self.target.model,
         )
 
     def _parameters(self, effort: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        refused = self._refused(effort)
         limit = self.request.max_tokens
         if limit is not None:
             found[self.quirks.max_tokens_field] = limit
         for name in _PLAIN:
-            value = getattr(self.request, name)
-            if value is None or value == ():
-                continue
-            if name in refused and self.family.fixed.get(name) != value:
-                if _NEUTRAL.get(name) != value:
-                    self.fit.leave_out(name, why=self._because(name))
+            value = self.value_of(name, effort)
+            if value is None:
                 continue
             sent = self.quirks.rename.get(name, name)
             if sent != name:
                 self.fit.tell(f"{self.target.provider}: {name} was sent as {sent}.")
-            found[sent] = self._within(name, value)
+            found[sent] = self._stops(value) if name == "stop" else value
         if self.quirks.logprobs_count and found.get("logprobs"):
             found["logprobs"] = found.pop("top_logprobs", None) or 1
         return found
-
-    def _refused(self, effort: Mapping[str, Any]) -> frozenset[str]:
-        family = self.family
-        told = effort.get("reasoning_effort")
-        reasons = family.reasons_by_default if told is None else told != "none"
-        conditional = family.drop_while_reasoning if reasons else frozenset()
-        return self.quirks.drop | family.drop | conditional
-
-    def _because(self, name: str) -> str:
-        if name in self.quirks.drop:
-            return ""
-        if name in self.family.drop:
-            return f"with {self.target.model}"
-        return f"with {self.target.model} while it reasons"
-
-    def _within(self, name: str, value: Any) -> Any:
-        if name == "stop":
-            return self._stops(value)
-        low, high = self.quirks.ranges.get(name, (None, None))
-        if low is None or high is None or low <= value <= high:
-            return value
-        moved = low if value < low else high
-        self.fit.change(f"{name}={value}", f"{moved} was sent instead")
-        return moved
 
     def _stops(self, stops: tuple[str, ...]) -> list[str]:
         # A list even of one: Qianfan is reported to refuse a plain string.
@@ -268,76 +192,29 @@ class _Encoder:
         taken = self.quirks.response_formats
         if form["type"] in taken:
             return {"response_format": _named_schema(form)}
-        instruction = _in_words(form)
-        if not instruction:
-            return {}
         instead = "json_object" in taken
-        self.fit.change(
-            f"response_format={form['type']}",
-            "it was asked for in the system message"
-            + (", with json_object" if instead else ""),
-        )
-        if messages and messages[0]["role"] == "system":
-            messages[0]["content"] = _with_text(messages[0]["content"], instruction)
-        else:
-            messages.insert(0, {"role": "system", "content": instruction})
+        self.ask_in_words(form, messages, instead=instead)
         return {"response_format": {"type": "json_object"}} if instead else {}
+
+    def system_message(self, text: str) -> dict[str, Any]:
+        """
+        Make a message of the system.
+        """
+        return {"role": "system", "content": text}
 
     # Tools
 
-    def _tools(self) -> dict[str, Any]:
-        request = self.request
-        if not request.tools and "tools" not in request.extensions:
-            # Neither may be sent without tools (OpenAI: 400).
-            for name in ("tool_choice", "parallel_tool_calls"):
-                if getattr(request, name) is not None:
-                    self.fit.leave_out(name, why="without tools")
-            return {}
-        found: dict[str, Any] = {}
-        if request.tools:
-            found["tools"] = [self._tool(tool) for tool in request.tools]
-        if request.tool_choice is not None:
-            found |= self._tool_choice(request.tool_choice)
-            if found.get("tool_choice") is _NO_TOOLS:
-                return {}
-        if request.parallel_tool_calls is not None:
-            if "parallel_tool_calls" in self.quirks.drop:
-                self.fit.leave_out("parallel_tool_calls")
-            else:
-                found["parallel_tool_calls"] = request.parallel_tool_calls
-        return found
+    def tool(self, tool: Tool) -> dict[str, Any]:
+        """
+        Describe a tool.
+        """
+        return {"type": "function", "function": self.function(tool)}
 
-    def _tool(self, tool: Tool) -> dict[str, Any]:
-        function: dict[str, Any] = {"name": tool.name}
-        if tool.description:
-            function["description"] = tool.description
-        parameters = tool.parameters
-        if parameters is None:
-            parameters = {"type": "object", "properties": {}}
-        function["parameters"] = parameters
-        if tool.strict is not None:
-            if self.quirks.strict_tools:
-                function["strict"] = tool.strict
-            elif tool.strict:
-                self.fit.leave_out(f"strict of the tool {tool.name}")
-        return {"type": "function", "function": function}
-
-    def _tool_choice(self, asked: str) -> dict[str, Any]:
-        words = self.quirks.tool_choice
-        if "tool_choice" in self.quirks.drop:
-            words = {"none": None, "required": None, "named": None}
-        kind = asked if asked in tuple(ToolChoice) else "named"
-        word = words.get(kind, kind)
-        if word is None and kind == "none":
-            return {"tool_choice": _NO_TOOLS}
-        if word is None:
-            self.fit.change(f"tool_choice={asked!r}", "the model may choose")
-            return {}
-        if kind == "auto" and "tool_choice" in self.quirks.drop:
-            return {}
-        if word == "named":
-            return {"tool_choice": {"type": "function", "function": {"name": asked}}}
-        return {"tool_choice": word}
+    def named_choice(self, name: str) -> dict[str, Any]:
+        """
+        Ask for the tool *name*.
+        """
+        return {"type": "function", "function": {"name": name}}
 
     # Messages
 
@@ -451,8 +328,8 @@ class _Encoder:
 
     def _image(self, part: ImagePart) -> dict[str, Any]:
         url = part.url or data_url(part)
-        if part.url and not self.quirks.remote_images and _is_remote(part.url):
-            self._refuse_url("an image")
+        if part.url and not self.quirks.remote_images and is_remote(part.url):
+            self.refuse_url("an image")
         image = {"url": url}
         if part.detail:
             image["detail"] = part.detail
@@ -462,7 +339,7 @@ class _Encoder:
         if self.quirks.bare_audio:
             return {"type": "input_audio", "input_audio": part.url or base64_of(part)}
         if part.url:
-            self._refuse_url("a sound")
+            self.refuse_url("a sound")
         kind = (part.mime or "audio/wav").partition(";")[0].rpartition("/")[2].lower()
         form = _AUDIO_FORMATS.get(kind, kind)
         return {
@@ -471,28 +348,17 @@ class _Encoder:
         }
 
     def _file(self, part: FilePart) -> dict[str, Any]:
-        if part.url and not _is_remote(part.url):
+        if part.url and not is_remote(part.url):
             return {"type": "file", "file": {"file_id": part.url}}
         url = part.url or data_url(part)
         if self.quirks.document_urls:
             found = {"type": "document_url", "document_url": url}
             return found | ({"document_name": part.name} if part.name else {})
         if part.url and not self.quirks.remote_files:
-            self._refuse_url("a file")
+            self.refuse_url("a file")
         name = part.name or f"file.{(part.mime or 'pdf').rpartition('/')[2]}"
         return {"type": "file", "file": {"filename": name, "file_data": url}}
 
-    def _refuse_url(self, what: str) -> NoReturn:
-        raise UnsupportedFeatureError(
-            f"{self.target.provider} does not fetch the URL of {what}: pass the bytes"
-            " (from_file, from_bytes).",
-            provider=self.target.provider,
-            model=self.target.model or None,
-        )
-
-
-#: Takes the place of a tool choice when "none" can only be had without tools.
-_NO_TOOLS = object()
 
 _AUDIO_FORMATS = {
     "mpeg": "mp3",
@@ -503,77 +369,10 @@ _AUDIO_FORMATS = {
 }
 
 
-def _is_remote(url: str) -> bool:
-    return url[:8].lower().startswith(("http://", "https://"))
-
-
 def _named_schema(form: Mapping[str, Any]) -> dict[str, Any]:
     if form["type"] != "json_schema":
         return dict(form)
     return {**form, "json_schema": {"name": "output", **form["json_schema"]}}
-
-
-def _in_words(form: Mapping[str, Any]) -> str:
-    if form["type"] == "text":
-        return ""
-    asked = "Answer with one JSON object and nothing else."
-    if form["type"] == "json_schema":
-        schema = encode_json(form["json_schema"]["schema"]).decode()
-        asked += f" It must be valid against this JSON schema: {schema}"
-    return asked
-
-
-def _with_text(content: Any, more: str) -> Any:
-    if isinstance(content, str):
-        return f"{content}\n\n{more}" if content else more
-    return [*content, {"type": "text", "text": more}]
-
-
-# Where requests go
-
-
-def _chat_url(target: ResolvedTarget) -> str:
-    base = target.base_url
-    if base == target.spec.base_url:
-        for pattern, other in target.spec.quirks.base_urls.items():
-            if re.fullmatch(pattern, target.model, re.IGNORECASE):
-                base = other
-                break
-    if target.spec.quirks.deployments:
-        return _azure_url(target, target.spec.chat_path, deployment=target.model)
-    return _join(base, target.spec.chat_path)
-
-
-def _join(base: str, path: str) -> str:
-    while path.startswith("../"):
-        base, path = base.rpartition("/")[0], path[3:]
-    return f"{base.rstrip('/')}/{path.lstrip('/')}"
-
-
-_DATED = re.compile(r"\d{4}-\d{2}-\d{2}.{0,20}")
-_LAST_DATED = "2024-10-21"
-
-
-def _azure_url(target: ResolvedTarget, path: str, *, deployment: str = "") -> str:
-    """
-    Build one of Azure's URLs: the v1 surface, or with a dated api-version the deployments of old.
-    """
-    base = target.base_url
-    version = target.options.get("api_version", "")
-    if "/deployments/" in base:
-        version = version or _LAST_DATED
-        if deployment:
-            return f"{_join(base, path)}?api-version={quote(version)}"
-        base = base.partition("/deployments/")[0]
-    if _DATED.fullmatch(version):
-        root = base.removesuffix("/v1").removesuffix("/openai")
-        inside = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
-        return f"{root}/openai{inside}{path}?api-version={quote(version)}"
-    if (
-        "/" not in base.partition("://")[2]
-    ):  # AZURE_OPENAI_ENDPOINT names the bare resource
-        base += "/openai/v1"
-    return _join(base, path) + (f"?api-version={quote(version)}" if version else "")
 
 
 # Answers
@@ -624,7 +423,7 @@ def decode_error(target: ResolvedTarget, response: HttpResponse) -> AiLibError:
     """
     An answer with an error status, as the error that it means.
     """
-    return error_of(target, response)
+    return explained(target, error_of(target, response))
 
 
 def chunk_parser(target: ResolvedTarget) -> OpenAiChunkParser:
@@ -644,14 +443,7 @@ def models_request(target: ResolvedTarget) -> HttpRequest:
     Raises:
         UnsupportedFeatureError: The provider has none.
     """
-    path = target.spec.models_path
-    if path is None:
-        raise UnsupportedFeatureError(
-            f"{target.provider} has no list of models.", provider=target.provider
-        )
-    azure = target.spec.quirks.deployments
-    url = _azure_url(target, path) if azure else _join(target.base_url, path)
-    return HttpRequest(method="GET", url=url, headers={"accept": "application/json"})
+    return list_request(target)
 
 
 def decode_models(
@@ -665,42 +457,4 @@ def decode_models(
 
         InvalidResponseError: A body that holds no list.
     """
-    body = decode_body(target, response)
-    listed = body
-    if isinstance(body, dict):
-        names = ("data", "models", "result")  # OpenAI, llama.cpp, Cloudflare
-        listed = next(
-            (body[name] for name in names if isinstance(body.get(name), list)), None
-        )
-        if listed is None and is_error(body):
-            raise error_in(
-                target, body, status=response.status, headers=response.headers
-            )
-    if not isinstance(listed, list):
-        raise unreadable(target, response, "no list of models")
-    key = target.spec.quirks.model_id_key
-    found = (_model(as_dict(one), key) for one in listed)
-    return [one for one in found if one is not None], None
-
-
-def _model(entry: dict[str, Any], key: str) -> ModelInfo | None:
-    found = _first_text(entry, key, "id", "name", "model").removeprefix("models/")
-    if not found:
-        return None
-    window = ("context_length", "max_context_length", "context_window", "max_model_len")
-    written = ("max_output_tokens", "max_completion_tokens", "max_output_length")
-    return ModelInfo(
-        id=found,
-        name=_first_text(entry, "display_name", "name") or found,
-        created=as_count(entry.get("created")),
-        owner=_first_text(entry, "owned_by", "organization") or None,
-        context_window=first_count(entry, *window)
-        or first_count(as_dict(entry.get("meta")), "n_ctx_train"),
-        max_output_tokens=first_count(entry, *written)
-        or first_count(as_dict(entry.get("top_provider")), *written),
-        raw=entry,
-    )
-
-
-def _first_text(entry: Mapping[str, Any], *names: str) -> str:
-    return next((text for one in names if (text := as_text(entry.get(one)))), "")
+    return models_of(target, response), None
