@@ -14,7 +14,7 @@ from requests.structures import CaseInsensitiveDict
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
-from ai_lib._core.failures import failure_of
+from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.network import NetworkSettings, tls_context
@@ -48,7 +48,7 @@ class ByteStream:
         try:
             return self._next() if self._owned else self._next_of_session(call)
         except AiLibError as error:  # its traceback leads through the library's frames
-            failure = error.with_traceback(None)
+            failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
             failure = failure_of(error, call, url=self._url, stream=True)
         finally:
@@ -158,7 +158,7 @@ class RequestsTransport:
             body = _whole(response, limits.answer if ok else limits.error, cut=not ok)
             return answer.with_body(body)
         except AiLibError as error:  # its traceback leads through the library's frames
-            failure = error.with_traceback(None)
+            failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
             heard, reused = response is not None, not working.connected
             failure = failure_of(

@@ -86,9 +86,10 @@ class BatchRun:
                 await self._changed.wait()
 
     async def _one(self, index: int, request: ChatCompletionRequest) -> None:
+        call = self._begin()
         outcome: ChatCompletionResponse | AiLibError
         try:
-            outcome = await self._ask(request, self._begin())
+            outcome = await self._ask(request, call)
         except AiLibError as error:
             outcome = error
         nap = self._plan.done(index, request, outcome)

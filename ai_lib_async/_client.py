@@ -370,11 +370,11 @@ class AiClient:
             effect = next(flow)
             while True:
                 try:
-                    reply = await self._perform(effect, call)
+                    replies = [await self._perform(effect, call)]
                 except BaseException as error:  # noqa: BLE001  # the flow decides
                     effect = flow.throw(error)
-                else:
-                    effect = flow.send(reply)
+                else:  # popped: tracebacks show the locals of their frames
+                    effect = flow.send(replies.pop())
         except StopIteration as done:
             result: T = done.value
             return result

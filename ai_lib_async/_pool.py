@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import ssl
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
-import anyio.lowlevel
 import attrs
 import httpx
+
+from ai_lib_async._wait import on_asyncio, running_loop
 
 #: Seconds that an idle connection is kept.
 _KEPT = 90.0
@@ -103,6 +104,10 @@ class Pools:
         self.engine = engine
         self._tls = tls
         self._by_proxy: dict[str | None, list[Pool]] = {}
+        # At its end, asyncio.run() or trio.run() closes the generators that were begun in it.
+        self._until_end = self._close_at_end()
+        with suppress(StopIteration):
+            self._until_end.__anext__().send(None)
 
     def enter(self, proxy: str | None) -> Pool:
         """
@@ -129,6 +134,15 @@ class Pools:
         """
         Close every pool.
         """
+        await self._until_end.aclose()
+
+    async def _close_at_end(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await self._close_all()
+
+    async def _close_all(self) -> None:
         pools = [pool for pools in self._by_proxy.values() for pool in pools]
         self._by_proxy.clear()
         for pool in pools:
@@ -155,54 +169,19 @@ class Loops:
         loop = running_loop()
         pools = self._pools.get(loop)
         if pools is None:
+            for other in [one for one in self._pools if _ended(one)]:
+                del self._pools[other]
             pools = self._pools[loop] = self._make()
         return pools
 
     async def close(self) -> None:
         """
-        Close the running loop's pools; those of loops that have ended went with them.
+        Close the running loop's pools; those of other loops are closed as these end.
         """
         pools = self._pools.pop(running_loop(), None)
         if pools is not None and self._process == os.getpid():
             await pools.close()
 
 
-def running_loop() -> Any:
-    """
-    Give the event loop, or what stands for it under trio: it can be called from other threads.
-    """
-    return anyio.lowlevel.current_token().native_token
-
-
-def on_asyncio(loop: Any) -> bool:
-    """
-    Tell asyncio's loop, or one made like it, from trio's token.
-    """
-    return hasattr(loop, "call_soon_threadsafe")
-
-
-def soon(loop: Any, function: Callable[[], object]) -> None:
-    """
-    Have *loop* call *function* soon; from any thread. Does nothing once the loop has ended.
-    """
-    schedule = loop.call_soon_threadsafe if on_asyncio(loop) else loop.run_sync_soon
-    with suppress(RuntimeError):  # the loop has ended, and all that waited in it
-        schedule(function)
-
-
-_spawned: set[Any] = set()
-
-
-def spawn(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """
-    Run a coroutine function in a task of its own; called within the loop, by ``soon``.
-    """
-    loop = running_loop()
-    if on_asyncio(loop):
-        task = loop.create_task(function())
-        _spawned.add(task)  # the loop itself holds tasks weakly
-        task.add_done_callback(_spawned.discard)
-    else:
-        import trio
-
-        trio.lowlevel.spawn_system_task(function)
+def _ended(loop: Any) -> bool:
+    return on_asyncio(loop) and loop.is_closed()

@@ -86,7 +86,7 @@ class ChatCompletionStream(StreamState):
         """
         The text alone, piece by piece, empty pieces left out.
         """
-        return (chunk.text async for chunk in self if chunk.text)
+        return _Texts(self)
 
     async def until_done(self) -> ChatCompletionResponse:
         """
@@ -118,3 +118,20 @@ class ChatCompletionStream(StreamState):
         source = getattr(self, "_source", None)
         if source is not None:
             source.abandon()
+
+
+class _Texts:
+    """
+    Not a generator: trio warns of one that is left before its end.
+    """
+
+    def __init__(self, chunks: ChatCompletionStream) -> None:
+        self._chunks = chunks
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while not (text := (await anext(self._chunks)).text):
+            pass
+        return text

@@ -11,13 +11,12 @@ from functools import partial
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import certifi
 import httpx
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
-from ai_lib._core.failures import failure_of
+from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.network import NetworkSettings, tls_context
@@ -26,14 +25,13 @@ from ai_lib_async._pool import (
     Pool,
     Pools,
     engine,
-    running_loop,
-    soon,
-    spawn,
 )
-from ai_lib_async._wait import Wait
+from ai_lib_async._wait import Wait, running_loop, spawn
 
 #: Seconds to wait for the end of a body behind a stream's end mark.
 _DRAIN = 0.05
+#: Pieces of a body that may have come when it is closed: of 64 KiB, in chunks of a byte.
+_LEFT = 12_000
 
 
 class ByteStream:
@@ -61,7 +59,7 @@ class ByteStream:
         except StopAsyncIteration:
             return b""
         except AiLibError as error:  # its traceback leads through the library's frames
-            failure = error.with_traceback(None)
+            failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
             failure = failure_of(error, call, url=self._url, stream=True)
         raise failure
@@ -92,7 +90,7 @@ class ByteStream:
         Close from where nothing can be awaited: hand it to the loop, if that still runs.
         """
         if not self._closed and self._process == os.getpid():
-            soon(self._loop, lambda: spawn(self.close))
+            spawn(self._loop, self.close)
 
 
 class _Place:
@@ -179,7 +177,7 @@ class HttpxTransport:
             limit = limits.answer if ok else limits.error
             return answer.with_body(await Wait(call).on(_whole, response, limit))
         except AiLibError as error:  # its traceback leads through the library's frames
-            failure = error.with_traceback(None)
+            failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
             heard, reused = response is not None, progress.reused
             failure = failure_of(
@@ -260,10 +258,11 @@ def _prepared(
     make: Callable[..., httpx.Request],
     extensions: dict[str, Any],
 ) -> httpx.Request:
-    headers = dict(request.headers)
+    # In bytes: httpx would write them in ASCII.
+    headers = {name: value.encode("latin-1") for name, value in request.headers.items()}
     if request.credential is not None:
         credential = request.credential
-        headers[credential.header] = credential.header_value()
+        headers[credential.header] = credential.header_value().encode()
     return make(
         request.method,
         request.url,
@@ -316,5 +315,5 @@ async def _close(
     # garbage collector, and trio warns of each. An error in the innermost ends them all.
     with anyio.CancelScope(shield=True) as ended, suppress(Exception):
         ended.cancel()
-        async for _ in body:
-            await anyio.lowlevel.checkpoint()
+        for _ in range(_LEFT):
+            await anext(body)

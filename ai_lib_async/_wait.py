@@ -4,16 +4,17 @@ How a call waits in an event loop: for one awaitable, as long as its deadlines a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import RequestTimeoutError
-from ai_lib_async._pool import running_loop, soon
 
 T = TypeVar("T")
 
@@ -24,19 +25,25 @@ class Wait:
 
     The scope is open around that one await alone, so a cancellation from outside always passes through
     unchanged. ``cancel`` may come from any thread, and hands itself to the loop.
+
+    Args:
+        call: The call.
+
+        bounded: Whether its deadlines end the wait.
     """
 
-    __slots__ = ("_call", "_scope")
+    __slots__ = ("_bounded", "_call", "_scope")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, *, bounded: bool = True) -> None:
         self._call = call
+        self._bounded = bounded
         self._scope = anyio.CancelScope()
 
     def extend(self) -> None:
         """
         Move the end of the wait to what the call's deadlines say now.
         """
-        left = self._call.deadlines.remaining()
+        left = self._call.deadlines.remaining() if self._bounded else None
         self._scope.deadline = (
             float("inf") if left is None else anyio.current_time() + left
         )
@@ -69,7 +76,7 @@ async def pause(seconds: float, call: Call) -> None:
     Raises:
         StreamCancelledError: It was.
     """
-    await Wait(call).on(anyio.sleep, seconds)
+    await Wait(call, bounded=False).on(anyio.sleep, seconds)
 
 
 async def aside(function: Callable[[], T], call: Call) -> T:
@@ -87,3 +94,47 @@ async def aside(function: Callable[[], T], call: Call) -> T:
     except TimeoutError:
         late = RequestTimeoutError(f"Waited in vain: {call.deadlines.expired()}.")
     raise late
+
+
+def running_loop() -> Any:
+    """
+    Give the event loop, or what stands for it under trio: it can be called from other threads.
+    """
+    return anyio.lowlevel.current_token().native_token
+
+
+def on_asyncio(loop: Any) -> bool:
+    """
+    Tell asyncio's loop, or one made like it, from trio's token.
+    """
+    return hasattr(loop, "call_soon_threadsafe")
+
+
+def soon(loop: Any, function: Callable[[], object]) -> None:
+    """
+    Have *loop* call *function* soon; from any thread. Does nothing once the loop has ended.
+    """
+    schedule = loop.call_soon_threadsafe if on_asyncio(loop) else loop.run_sync_soon
+    with suppress(RuntimeError):  # the loop has ended, and all that waited in it
+        schedule(function)
+
+
+_spawned: set[Any] = set()
+
+
+def spawn(loop: Any, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """
+    Have *loop* run a coroutine function in a task of its own soon; from any thread, as ``soon``.
+    """
+
+    def begin() -> None:
+        if on_asyncio(loop):
+            task = loop.create_task(function())
+            _spawned.add(task)  # the loop itself holds tasks weakly
+            task.add_done_callback(_spawned.discard)
+        else:
+            import trio
+
+            trio.lowlevel.spawn_system_task(function)
+
+    soon(loop, begin)

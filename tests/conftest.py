@@ -67,9 +67,9 @@ def tls_server(certificates):
 @pytest.fixture(params=["blocking", "asyncio", "trio"])
 def twin(request):
     """
-    Give one package after the other, the async one on both event loops.
+    Give one package after the other, the async one on both event loops, in debug mode if it has one.
     """
-    made = make_twin(request.param)
+    made = make_twin(request.param, debug=True)
     yield made
     made.close()
 

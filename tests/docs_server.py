@@ -106,7 +106,9 @@ def _models():
 def _parrot(asked):
     said = asked["prompt"]
     if not asked["stream"]:
-        return faults.reply(json.dumps({"text": said, "words": len(said.split())}).encode())
+        return faults.reply(
+            json.dumps({"text": said, "words": len(said.split())}).encode()
+        )
     lines = [json.dumps({"text": word}).encode() + b"\n" for word in _words(said)]
     end = json.dumps({"end": True, "words": len(said.split())}).encode() + b"\n"
     return faults.stream(*lines, end, content_type="application/x-ndjson")
@@ -188,9 +190,9 @@ def _stream(asked, message, usage, end):
 
     def event(delta, reason=None, **more):
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        return b"data: %b\n\n" % json.dumps(
-            {**head, "choices": [choice], **more}
-        ).encode()
+        return (
+            b"data: %b\n\n" % json.dumps({**head, "choices": [choice], **more}).encode()
+        )
 
     pieces = [event({"role": "assistant", "content": ""})]
     if "reasoning" in message:

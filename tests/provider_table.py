@@ -16,8 +16,8 @@ _HEAD = """\
 
 <!-- Written by tests/provider_table.py from the catalogue: change that, and run it. -->
 
-{count} providers are built in. `AiClient("groq")` or `AiClient(Provider.GROQ)` picks one; case, `-` and
-`_` do not matter, and the names in brackets will do as well.
+{count} providers are built in. `AiClient("groq")` or `AiClient(Provider.GROQ)` picks one; case, `-`
+and `_` do not matter, and the names in brackets will do as well.
 
 ```python
 from ai_lib import AiClient
@@ -34,9 +34,9 @@ openai/gpt-oss-20b 131072
 openai/gpt-oss-120b 131072
 ```
 
-`list_models()` gives a `ModelInfo` for each model that the provider lists, all pages of them:
-`id` (the name to ask for), `name`, `created`, `owner`, `context_window`, `max_output_tokens`, as far as the
-provider tells, and its own entry as `raw`. `get_model_info(model)` gives one of them, or raises
+`list_models()` gives a `ModelInfo` for each model that the provider lists, all pages of them: `id`
+(the name to ask for), `name`, `created`, `owner`, `context_window`, `max_output_tokens`, as far as
+the provider tells, and its own entry as `raw`. `get_model_info(model)` gives one of them, or raises
 `ModelNotFoundError`.
 
 A provider that is not here and speaks a format that is: [adding a provider](adding-a-provider.md).
@@ -44,25 +44,25 @@ A provider that is not here and speaks a format that is: [adding a provider](add
 ## Keys and models
 
 The key is the first of these variables that is set, if `api_key=` is not given. The model is what
-`"auto"` or an empty name means; a variable from [the last table](#addresses-and-settings) or `model=` comes
-before it.
+`"auto"` or an empty name means; a variable of the [last table](#addresses-and-settings) or `model=`
+comes before it.
 
 """
 
 _CAPABILITIES = """\
 ## What they take
 
-What a provider as a whole can take; a model of it may take less. It is what the tables of this library say,
-not a promise of the provider: what a model refuses is an [error](errors.md) in its own words, and what this
-library knows that a provider does not take is [told in a warning](requests.md#what-a-provider-does-not-take).
+What a provider as a whole can take; a model of it may take less. It is what this library knows, not
+a promise of the provider: what a model refuses is an [error](errors.md) in its own words, and what
+is known to be refused is [left out, with a warning](requests.md#what-a-provider-does-not-take).
 
 """
 
 _SETTINGS = """\
 ## Addresses and settings
 
-Each address can be changed by `base_url=` or the variable. Words in braces are settings: they come from
-`provider_options={...}`, else from the variables behind them.
+Each address can be changed by `base_url=` or the variable. Words in braces are settings: they come
+from `provider_options={...}`, else from the variables behind them.
 
 """
 
@@ -71,7 +71,8 @@ _VERIFIED = """\
 
 - *recorded traffic*: against exchanges recorded with the provider itself.
 - *real server*: against a running server of that kind.
-- *documentation*: written from the provider's own documentation, read in November 2026, and not tried there.
+- *documentation*: written from the provider's own documentation, read in November 2026, and not
+  tried there.
 
 """
 
@@ -93,7 +94,14 @@ def page():
 
 
 _KEYS = ("provider", "name", "key", "model of `auto`", "checked by")
-_ADDRESSES = ("provider", "format", "address", "variables: address", "model", "settings")
+_ADDRESSES = (
+    "provider",
+    "format",
+    "address",
+    "variables: address",
+    "model",
+    "settings",
+)
 
 
 def _table(heads, rows):
@@ -108,7 +116,9 @@ def _code(*words):
 def _key_row(spec):
     aliases = f" ({', '.join(spec.aliases)})" if spec.aliases else ""
     need = "" if spec.key_required else "no key needed"
-    keys = " ".join(filter(None, [_code(*spec.api_key_env), f"({need})" if need else ""]))
+    keys = " ".join(
+        filter(None, [_code(*spec.api_key_env), f"({need})" if need else ""])
+    )
     listed = "the first one listed" if spec.first_listed_model else "to be named"
     model = _code(spec.default_model) if spec.default_model else listed
     link = f"[{spec.name or spec.id}]({spec.docs_url})"

@@ -80,11 +80,11 @@ class AsyncTwin(BlockingTwin):
 
     package = ai_lib_async
 
-    def __init__(self, backend):
+    def __init__(self, backend, *, debug=False):
         super().__init__()
         self.name = backend
         self._stack = ExitStack()
-        options = {"debug": True} if backend == "asyncio" else {}
+        options = {"debug": True} if debug else {}
         portal = start_blocking_portal(backend, options)
         self.portal = self._stack.enter_context(portal)
 
@@ -191,11 +191,13 @@ class StreamOf(_Of):
         return texts, caught.value
 
 
-def make_twin(name):
+def make_twin(name, *, debug=False):
     """
     Make the twin of this name: ``blocking``, or an event loop's.
     """
-    return BlockingTwin() if name == "blocking" else AsyncTwin(name)
+    if name == "blocking":
+        return BlockingTwin()
+    return AsyncTwin(name, debug=debug and name == "asyncio")
 
 
 def eventually(condition, within=faults.PATIENCE):

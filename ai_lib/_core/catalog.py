@@ -35,12 +35,14 @@ class Provider(StrEnum):
     TOGETHER = "together"
     XAI = "xai"
     OPENROUTER = "openrouter"
+    REPLICATE = "replicate"
     PERPLEXITY = "perplexity"
     AI21 = "ai21"
     ZHIPUAI = "zhipuai"
     MINIMAX = "minimax"
     GEMINI = "gemini"
     VERTEX = "vertex"
+    BEDROCK = "bedrock"
     COHERE = "cohere"
     OLLAMA = "ollama"
     LLAMACPP = "llamacpp"
@@ -255,7 +257,6 @@ CATALOG: tuple[ProviderSpec, ...] = (
         key_header="x-api-key",
         key_prefix="",
         headers={"anthropic-version": "2023-06-01"},
-        chat_path="/messages",
         capabilities=(
             "tools",
             "images",
@@ -288,7 +289,10 @@ CATALOG: tuple[ProviderSpec, ...] = (
             "list_models",
         ),
         other_base_urls={"beta": "https://api.deepseek.com/beta"},
-        other_dialects={"openai_responses": "https://api.deepseek.com"},
+        other_dialects={
+            "openai_responses": "https://api.deepseek.com",
+            "anthropic_messages": "https://api.deepseek.com/anthropic/v1",
+        },
         verified=_RECORDED,
         docs_url="https://api-docs.deepseek.com/",
         quirks=Quirks(
@@ -314,6 +318,9 @@ CATALOG: tuple[ProviderSpec, ...] = (
         other_base_urls={
             "international": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
             "us": "https://dashscope-us.aliyuncs.com/compatible-mode/v1",
+        },
+        other_dialects={
+            "anthropic_messages": "https://dashscope.aliyuncs.com/apps/anthropic/v1"
         },
         verified=_RECORDED,
         docs_url="https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope",
@@ -492,7 +499,10 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("OPENROUTER_MODEL",),
         default_model="openai/gpt-6-luna",
         capabilities=_ALL,
-        other_dialects={"openai_responses": "https://openrouter.ai/api/v1"},
+        other_dialects={
+            "openai_responses": "https://openrouter.ai/api/v1",
+            "anthropic_messages": "https://openrouter.ai/api/v1",
+        },
         verified=_RECORDED,
         docs_url="https://openrouter.ai/docs/api-reference/overview",
         # What the model behind it does not take it leaves out itself.
@@ -503,6 +513,21 @@ CATALOG: tuple[ProviderSpec, ...] = (
             remote_files=True,
             replay="reasoning_details",
         ),
+    ),
+    ProviderSpec(
+        id="replicate",
+        name="Replicate",
+        dialect="replicate",
+        base_url="https://api.replicate.com/v1",
+        base_url_env=("REPLICATE_BASE_URL",),
+        api_key_env=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
+        model_env=("REPLICATE_MODEL",),
+        default_model="meta/meta-llama-3-70b-instruct",
+        models_path="/collections/language-models",
+        capabilities=("images", "list_models"),
+        verified=_RECORDED,
+        docs_url="https://replicate.com/docs/reference/http",
+        quirks=Quirks(domains=("replicate.com", "replicate.net")),
     ),
     ProviderSpec(
         id="perplexity",
@@ -595,6 +620,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         default_model="MiniMax-M3",
         capabilities=("tools", "images", "reasoning", "list_models"),
         other_base_urls={"china": "https://api.minimaxi.com/v1"},
+        other_dialects={"anthropic_messages": "https://api.minimax.io/anthropic/v1"},
         verified=_RECORDED,
         docs_url="https://platform.minimax.io/docs/api-reference/text-openai-api",
         quirks=Quirks(
@@ -674,8 +700,37 @@ CATALOG: tuple[ProviderSpec, ...] = (
             location_hosts={
                 "global": "aiplatform.googleapis.com",
                 "us|eu": "aiplatform.{location}.rep.googleapis.com",
-                ".+": "{location}-aiplatform.googleapis.com",
+                "[a-z0-9-]+": "{location}-aiplatform.googleapis.com",
             },
+        ),
+    ),
+    ProviderSpec(
+        id="bedrock",
+        name="Amazon Bedrock",
+        aliases=("aws_bedrock", "amazon_bedrock"),
+        dialect="bedrock_converse",
+        base_url="https://bedrock-runtime.{region}.amazonaws.com",
+        base_url_env=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "BEDROCK_BASE_URL"),
+        api_key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+        model_env=("BEDROCK_MODEL",),
+        default_model="us.anthropic.claude-haiku-5-5",
+        options={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        models_path="/foundation-models",
+        capabilities=(
+            "tools",
+            "images",
+            "files",
+            "json_schema",
+            "reasoning",
+            "list_models",
+        ),
+        verified=_RECORDED,
+        docs_url="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+        quirks=Quirks(
+            ranges={"temperature": (0, 1)},
+            families="bedrock",
+            remote_images=False,
+            error_codes={"modelstreamerrorexception": "server"},
         ),
     ),
     ProviderSpec(
@@ -715,7 +770,10 @@ CATALOG: tuple[ProviderSpec, ...] = (
         key_required=False,
         capabilities=(*_OPEN_MODELS, "logprobs"),
         other_base_urls={"cloud": "https://ollama.com"},
-        other_dialects={"openai_chat": "http://localhost:11434/v1"},
+        other_dialects={
+            "openai_chat": "http://localhost:11434/v1",
+            "anthropic_messages": "http://localhost:11434/v1",
+        },
         verified=_RECORDED,
         docs_url="https://docs.ollama.com/api",
         quirks=Quirks(families="ollama", remote_images=False),
@@ -732,9 +790,14 @@ CATALOG: tuple[ProviderSpec, ...] = (
         first_listed_model=True,
         key_required=False,
         capabilities=(*_OPEN_MODELS, "audio", "logprobs"),
-        other_dialects={"openai_responses": "http://localhost:8080/v1"},
+        other_dialects={
+            "openai_responses": "http://localhost:8080/v1",
+            "anthropic_messages": "http://localhost:8080/v1",
+        },
         verified=_RECORDED,
         docs_url="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
+        # Its Responses format takes a schema in the form of Chat alone; seen with the build of 2026-10.
+        quirks=Quirks(rename={"text.format": "response_format"}),
     ),
     ProviderSpec(
         id="vllm",

@@ -24,6 +24,7 @@ from ai_lib._core.errors import (
     ModelNotFoundError,
     NetworkError,
 )
+from ai_lib._core.failures import bare
 from ai_lib._core.families import dialect_for
 from ai_lib._core.flow import Close, Flow, Sleep, read, run, send
 from ai_lib._core.http import (
@@ -355,10 +356,11 @@ class ClientCore:
             route, secret = yield from self._awake(call)
             result = yield from exchange(route, secret)
         except AiLibError as error:
+            call.deadlines.end_attempt()
             facts["error"] = f"{type(error).__name__}: {error.message}"
             facts["status_code"] = error.status_code
             facts["request_id"] = error.request_id
-            raise
+            raise bare(error)  # noqa: B904  # as what it was raised from is
         else:
             facts["status_code"] = 200
             return result
@@ -420,21 +422,10 @@ class ClientCore:
         ) -> Flow[ChatCompletionResponse]:
             route = route.suited(request, model)
             encoded = self._encode(route, request, model, stream=False)
-            ready = self._ready(route, encoded, secret)
-            target = attrs.evolve(route.target, model=model)
-            call.deadlines.begin_attempt(stream=False)
-            try:
-                for _ in range(_FOLLOW_UPS):
-                    answer = yield from self._exchange(route, ready)
-                    decoded = route.dialect.decode_response(target, answer)
-                    if not isinstance(decoded, Follow):
-                        return _completed(decoded, target, answer, encoded.warnings)
-                    if decoded.after:
-                        yield Sleep(decoded.after)
-                    ready = self._ready(route, decoded.request, secret)
-            finally:
-                call.deadlines.end_attempt()
-            raise InvalidResponseError(f"{target.provider} never finishes its answer.")
+            route = attrs.evolve(route, target=attrs.evolve(route.target, model=model))
+            answer, decoded = yield from self._follow(call, route, encoded, secret)
+            assert isinstance(decoded, ChatCompletionResponse)
+            return _completed(decoded, route.target, answer, encoded.warnings)
 
         response = yield from self._retrying(
             call, model, lambda: self._attempt(call, model, exchange)
@@ -452,18 +443,16 @@ class ClientCore:
         def exchange(route: Route, secret: Secret | None) -> Flow[Opened]:
             route = route.suited(request, model)
             encoded = self._encode(route, request, model, stream=True)
-            headers = {**encoded.headers, "accept-encoding": "identity"}
-            ready = self._ready(route, attrs.evolve(encoded, headers=headers), secret)
             target = attrs.evolve(route.target, model=model)
-            call.deadlines.begin_attempt(stream=True)
-            answer = yield from self._exchange(route, ready, stream=True)
-            decoder = self._decoder(route, target, answer, encoded.warnings)
-            if answer.stream is None:
-                decoder.feed(answer.body)
-                decoder.feed(b"")
-                decoder.peek()
-                return None, decoder
+            route = attrs.evolve(route, target=target)
+            answer = yield from self._open(call, route, encoded, secret)
             try:
+                decoder = self._decoder(route, target, answer, encoded.warnings)
+                if answer.stream is None:
+                    decoder.feed(answer.body)
+                    decoder.feed(b"")
+                    decoder.peek()
+                    return None, decoder
                 while decoder.peek() is None:
                     if decoder.ended:
                         raise IncompleteStreamError(
@@ -471,7 +460,8 @@ class ClientCore:
                         )
                     yield from self._feed(call, answer.stream, decoder)
             except BaseException:
-                yield Close(answer.stream)
+                if answer.stream is not None:
+                    yield Close(answer.stream)
                 raise
             return answer.stream, decoder
 
@@ -480,6 +470,59 @@ class ClientCore:
                 call, model, lambda: self._attempt(call, model, exchange)
             )
         )
+
+    def _follow(
+        self,
+        call: Call,
+        route: Route,
+        request: HttpRequest,
+        secret: Secret | None,
+        *,
+        stream: bool = False,
+    ) -> Flow[tuple[HttpResponse, ChatCompletionResponse | HttpRequest]]:
+        """
+        Exchange until there is a whole answer, however many requests that takes.
+
+        With *stream* it may be the request that opens a stream instead.
+        """
+        call.deadlines.begin_attempt(stream=False)
+        try:
+            for _ in range(_FOLLOW_UPS):
+                ready = self._ready(route, request, secret)
+                answer = yield from self._exchange(route, ready)
+                decoded = route.dialect.decode_response(route.target, answer)
+                if not isinstance(decoded, Follow):
+                    return answer, decoded
+                if stream and decoded.stream is not None:
+                    return answer, decoded.stream
+                if decoded.after:
+                    room = call.deadlines.remaining()
+                    nap = decoded.after if room is None else min(decoded.after, room)
+                    yield Sleep(max(0.0, nap))
+                request = decoded.request
+        finally:
+            call.deadlines.end_attempt()
+        raise InvalidResponseError(
+            f"{route.target.provider} never finishes its answer."
+        )
+
+    def _open(
+        self, call: Call, route: Route, request: HttpRequest, secret: Secret | None
+    ) -> Flow[HttpResponse]:
+        """
+        Ask for a stream, where it is told first where that is. A whole answer may come in its place.
+        """
+        if request.whole:
+            answer, opening = yield from self._follow(
+                call, route, request, secret, stream=True
+            )
+            if not isinstance(opening, HttpRequest):
+                return answer
+            request = opening
+        headers = {**request.headers, "accept-encoding": "identity"}
+        ready = self._ready(route, attrs.evolve(request, headers=headers), secret)
+        call.deadlines.begin_attempt(stream=True)
+        return (yield from self._exchange(route, ready, stream=True))
 
     def _feed(
         self, call: Call, stream: ByteStream, decoder: ChunkDecoder

@@ -65,6 +65,15 @@ def failure_of(
     return made
 
 
+def bare(error: AiLibError) -> AiLibError:
+    """
+    Take off what leads through frames that hold a key, a prompt or what a server echoed: traceback,
+    cause and context.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """
     Walk from *error* inwards, through causes, contexts, arguments and urllib3's ``reason``.

@@ -370,7 +370,7 @@ _ANTHROPIC = (
         max_tokens=8192,
     ),
     Family(
-        models=_CLAUDE + r"(?:sonnet|haiku)-4[.-]5(?!\d)",
+        models=_CLAUDE + r"(?:(?:sonnet|haiku)-4[.-]5(?!\d)|4[.-]5-)",
         drop_while_reasoning=_CLAUDE_SAMPLING,
         fixed=_ONLY_ONE,
         efforts={**_BUDGETS, "xhigh": _budget(32768), "max": _budget(32768)},
@@ -390,7 +390,8 @@ _ANTHROPIC = (
         max_tokens=8192,
     ),
     Family(
-        models=_CLAUDE + r"(?:(?:opus|sonnet)-4|3[.-]7)(?![.-]\d(?!\d))",
+        models=_CLAUDE
+        + r"(?:(?:opus|sonnet)-4(?:[.-]0)?(?![.-]?\d(?!\d))|4-(?:opus|sonnet)|3[.-]7)",
         drop_while_reasoning=_CLAUDE_SAMPLING,
         fixed=_ONLY_ONE,
         efforts=_BUDGETS,
@@ -496,7 +497,11 @@ def _thoughts(none: int, most: int) -> dict[str, dict[str, Any]]:
 # Thinking cannot be switched off from 3 on. Any name that is not known is taken for a newer one.
 _GEMINI = (
     Family(models=r"gemma-[1-3]", drop=("reasoning_effort",)),
-    Family(models=r"gemma-", takes=("json_schema",)),
+    Family(
+        models=r"gemma-",
+        efforts=_levels("minimal", low="high", medium="high"),
+        takes=("json_schema",),
+    ),
     Family(models=r"gemini-(?:1|2\.0)", drop=("reasoning_effort",), takes=("system",)),
     Family(models=r"gemini-2\.5-pro", efforts=_thoughts(128, 32768), takes=_GEMINI_2),
     Family(
@@ -537,6 +542,79 @@ _VERTEX = tuple(
     attrs.evolve(family, takes=family.takes | {"remote_files"}) for family in _GEMINI
 )
 
+# Bedrock, "Inference request parameters" and Converse API, read 2026-11. Claude's own fields are Anthropic's.
+# Which models can be made to call a tool: ToolChoice, there.
+_ON_BEDROCK = r"(?:.*[/.])?"
+_NOVA_EFFORTS = {
+    effort: {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": sent}}
+    for effort, sent in {
+        "minimal": "low",
+        "low": "low",
+        "medium": "medium",
+        "high": "high",
+        "xhigh": "high",
+        "max": "high",
+    }.items()
+}
+_BEDROCK = (
+    *(family for family in _ANTHROPIC if family.models.startswith(_CLAUDE)),
+    Family(
+        models=_ON_BEDROCK + r"amazon\.nova-[2-9]",
+        efforts={**_NOVA_EFFORTS, "none": {"reasoningConfig": {"type": "disabled"}}},
+        reasons_by_default=False,
+        takes=("forced_calls",),
+    ),
+    Family(
+        models=_ON_BEDROCK + r"amazon\.nova",
+        drop=("reasoning_effort",),
+        reasons_by_default=False,
+        takes=("forced_calls",),
+    ),
+    Family(
+        models=_ON_BEDROCK + r"openai\.gpt-oss",
+        efforts=_as(
+            none="low",
+            minimal="low",
+            low="low",
+            medium="medium",
+            high="high",
+            xhigh="high",
+            max="high",
+        ),
+        reasons_by_default=False,
+    ),
+    Family(
+        models=_ON_BEDROCK + r"qwen\.qwen3",
+        efforts={
+            "none": {},
+            **{
+                effort: {"reasoning_config": sent}
+                for effort, sent in {
+                    "minimal": "low",
+                    "low": "low",
+                    "medium": "medium",
+                    "high": "high",
+                    "xhigh": "high",
+                    "max": "high",
+                }.items()
+            },
+        },
+        reasons_by_default=False,
+    ),
+    Family(
+        models=_ON_BEDROCK + r"mistral\.",
+        drop=("reasoning_effort",),
+        reasons_by_default=False,
+        takes=("json_results",),
+    ),
+    Family(
+        models=_ON_BEDROCK + r"(?:meta\.|amazon\.titan|deepseek\.r1)",
+        drop=("reasoning_effort", "top_k"),
+        reasons_by_default=False,
+    ),
+    Family(models=r"", drop=("reasoning_effort",), reasons_by_default=False),
+)
+
 FAMILIES: Mapping[str, tuple[Family, ...]] = {
     "openai": _OPENAI,
     "groq": _GROQ,
@@ -553,6 +631,7 @@ FAMILIES: Mapping[str, tuple[Family, ...]] = {
     "anthropic": _ANTHROPIC,
     "gemini": _GEMINI,
     "vertex": _VERTEX,
+    "bedrock": _BEDROCK,
 }
 
 #: The row of a model that no row fits.

@@ -70,6 +70,10 @@ def _hide(url: str) -> str:
     return redact(url)
 
 
+def _hide_in(headers: Mapping[str, str]) -> str:
+    return redact(repr(dict(headers)))
+
+
 @attrs.frozen(kw_only=True)
 class HttpRequest:
     """
@@ -87,6 +91,8 @@ class HttpRequest:
         credential: How the key is put on; ``None``: none is.
 
         warnings: What was dropped, renamed or changed to suit the provider.
+
+        whole: Its answer comes whole even where a stream is wanted, and says where that is.
     """
 
     method: str = "POST"
@@ -95,6 +101,7 @@ class HttpRequest:
     body: bytes | None = attrs.field(default=None, repr=_size)
     credential: Credential | None = None
     warnings: tuple[str, ...] = ()
+    whole: bool = False
 
     def json(self) -> Any:
         """
@@ -142,8 +149,8 @@ class HttpResponse:
     """
 
     status: int
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=_hide_in)
+    body: bytes = attrs.field(default=b"", repr=_size)
     stream: ByteStream | None = None
 
     def with_body(self, body: bytes) -> HttpResponse:

@@ -92,6 +92,9 @@ class Quirks:
 
         model_id_key: Where an entry of the model list holds the name to ask for.
 
+        domains: Its domains: an answer may send the next request, key included, to any host there, besides the
+            base URL's.
+
         error_codes: Its own codes, as far as they mean something else elsewhere: each in lower case, with
             one of the words in ``KINDS`` of ``_errors``.
     """
@@ -129,6 +132,7 @@ class Quirks:
     location_hosts: Mapping[str, str] = attrs.field(factory=dict)
     deployments: bool = False
     model_id_key: str = "id"
+    domains: tuple[str, ...] = attrs.field(default=(), converter=_names)
     error_codes: Mapping[str, str] = attrs.field(factory=dict)
 
 

@@ -121,6 +121,7 @@ class StreamState:
         cancelled = isinstance(error, StreamCancelledError)
         self._outcome = "cancelled" if cancelled else "failed"
         if isinstance(error, AiLibError):
+            error.__cause__ = error.__context__ = None  # may hold what the server sent
             self._error = error
             self._call.stamp(error, provider=self._provider, model=self._model)
             if self._decoder is not None and error.partial is None:

@@ -20,7 +20,6 @@ from ai_lib._core.catalog import CATALOG
 from ai_lib._core.dialects import DIALECTS
 from ai_lib._core.errors import ConfigurationError, MissingApiKeyError
 from ai_lib._core.http import Credential
-from ai_lib._core.network import is_loopback
 from ai_lib._core.providers import ProviderSpec, ResolvedTarget
 from ai_lib._core.secrets import Secret, check_base_url, redact
 
@@ -504,9 +503,8 @@ def _completed(spec: ProviderSpec, variable: str, value: str) -> str:
     if "://" not in value:
         usual = urlsplit(spec.base_url)
         host, slash, path = value.partition("/")
-        if is_loopback(usual.hostname or ""):
-            # What a server listens on will do: a port alone, or every address (OLLAMA_HOST).
-            host = re.sub(r"^(0\.0\.0\.0|\[::\])?(?=:\d|$)", "127.0.0.1", host)
+        if host.startswith(":"):
+            host = f"{usual.hostname}{host}"  # OLLAMA_HOST may be a port alone
         port = re.search(r":\d+$", usual.netloc)
         if port and not re.search(r":\d+$", host):
             host += port[0]

@@ -158,6 +158,13 @@ class Deadlines:
                 soonest = moment
         return None if soonest is None else soonest - self._clock()
 
+    def bounded(self, seconds: float) -> float:
+        """
+        Give *seconds*, or what is left of the next wait if that is less.
+        """
+        left = self.remaining()
+        return seconds if left is None else min(seconds, max(left, 0.0))
+
     def room(self) -> float | None:
         """
         Seconds left of *total*; ``None``: no bound.

@@ -513,6 +513,7 @@ def test_connect_bounds_the_handshake(twin, certificates):
         ca = str(certificates[0])
         client = twin.client(base_url=url, ca_bundle=ca, timeout=Timeout(0.2))
         error, seconds = _took(client, "chat_completion", ask())
+        server.until_left()
 
     assert type(error) is RequestTimeoutError
     assert seconds < 1

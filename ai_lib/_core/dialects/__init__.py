@@ -40,10 +40,13 @@ class Follow:
         request: The next request.
 
         after: Seconds to wait before it.
+
+        stream: What to send in its place, and at once, where a stream is wanted; ``None``: there is none.
     """
 
     request: HttpRequest
     after: float = 0.0
+    stream: HttpRequest | None = None
 
 
 class ChunkParser(Protocol):
@@ -136,9 +139,36 @@ class Dialect(Protocol):
 
 
 #: The built-in ones: names of modules beside this one, each imported when first used.
-DIALECTS = ("openai_chat", "gemini", "cohere_v2", "ollama")
+DIALECTS = (
+    "openai_chat",
+    "openai_responses",
+    "anthropic_messages",
+    "gemini",
+    "cohere_v2",
+    "ollama",
+    "bedrock_converse",
+    "replicate",
+)
 
 if TYPE_CHECKING:
-    from ai_lib._core.dialects import cohere_v2, gemini, ollama, openai_chat
+    from ai_lib._core.dialects import (
+        anthropic_messages,
+        bedrock_converse,
+        cohere_v2,
+        gemini,
+        ollama,
+        openai_chat,
+        openai_responses,
+        replicate,
+    )
 
-    _checked: tuple[Dialect, ...] = (openai_chat, gemini, cohere_v2, ollama)
+    _checked: tuple[Dialect, ...] = (
+        openai_chat,
+        openai_responses,
+        anthropic_messages,
+        gemini,
+        cohere_v2,
+        ollama,
+        bedrock_converse,
+        replicate,
+    )

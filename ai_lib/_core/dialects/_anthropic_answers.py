@@ -30,6 +30,7 @@ from ai_lib._core.dialects._shared import (
     bounded,
     decode_event,
     decode_json,
+    encode_json,
     first_count,
 )
 from ai_lib._core.errors import InvalidResponseError
@@ -47,7 +48,7 @@ STATE = "anthropic_messages"
 #: Blocks that are signed by the model that made them.
 THINKING = ("thinking", "redacted_thinking")
 #: Blocks that a message holds in fields of its own; of any other the whole answer is kept to go back.
-_PLAIN = frozenset({"text", "tool_use"})
+_PLAIN = ("text", "tool_use")
 
 _FINISH_REASONS = {
     "end_turn": FinishReason.STOP,
@@ -142,14 +143,20 @@ def _citations(found: Any, start: int, end: int) -> Iterator[Citation]:
         )
 
 
-def _state(target: ResolvedTarget, blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        STATE: {
-            "provider": target.provider,
-            "model": target.model,
-            "content": blocks,
-        }
-    }
+def _state(
+    target: ResolvedTarget, blocks: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """
+    Keep an answer's blocks to go back, if a message cannot hold all of them.
+    """
+    if all(block.get("type") in _PLAIN for block in blocks):
+        return None
+    try:
+        encode_json(blocks)
+    except (ValueError, RecursionError):  # such as NaN: it came, and could not go back
+        return None
+    kept = {"provider": target.provider, "model": target.model, "content": blocks}
+    return {STATE: kept}
 
 
 def response_of(target: ResolvedTarget, body: dict[str, Any]) -> ChatCompletionResponse:
@@ -175,14 +182,13 @@ def response_of(target: ResolvedTarget, body: dict[str, Any]) -> ChatCompletionR
                 calls.append(_call(block, len(calls)))
     raw = as_text(body.get("stop_reason"))
     usage = usage_of(as_dict(body.get("usage")))
-    kept = any(block.get("type") not in _PLAIN for block in blocks)
     message = Message(
         Role.ASSISTANT,
         text,
         tool_calls=calls,
         reasoning=reasoning or None,
         refusal=_refusal_of(body),
-        provider_state=_state(target, blocks) if kept else None,
+        provider_state=_state(target, blocks),
     )
     choice = Choice(
         message=message,
@@ -320,9 +326,8 @@ class AnthropicChunkParser:
         Give what goes back with the message, of the blocks that are whole.
         """
         whole = [one.block for one in self._blocks if one.closed]
-        if all(block.get("type") in _PLAIN for block in whole):
-            return ()
-        return self._chunk(Delta(provider_state=_state(self._target, whole)), None)
+        state = _state(self._target, whole)
+        return self._chunk(Delta(provider_state=state), None) if state else ()
 
     def _no_json(self, name: str, data: str) -> Sequence[ChatCompletionChunk]:
         text = data.strip()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from hashlib import blake2b
-from json import dumps
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -24,6 +23,7 @@ from ai_lib._core.chat import (
 )
 from ai_lib._core.dialects._errors import error_in
 from ai_lib._core.dialects._shared import (
+    arguments_text,
     as_count,
     as_dict,
     as_list,
@@ -57,6 +57,7 @@ STATE = "gemini"
 
 _FINISH_REASONS = {
     "STOP": FinishReason.STOP,
+    "FUNCTION_CALL": FinishReason.TOOL_CALLS,  # of a server that stands in for Google
     "MAX_TOKENS": FinishReason.LENGTH,
     "SAFETY": FinishReason.CONTENT_FILTER,
     "RECITATION": FinishReason.CONTENT_FILTER,
@@ -344,11 +345,10 @@ class _Call:
         Take arguments that came whole, and pieces of some.
         """
         self.args |= as_dict(told.get("args"))
-        for piece in as_list(told.get("partialArgs")):
-            value = next((as_dict(piece)[key] for key in _VALUES if key in piece), None)
-            path = as_text(as_dict(piece).get("jsonPath"))
+        for piece in map(as_dict, as_list(told.get("partialArgs"))):
+            path = as_text(piece.get("jsonPath"))
+            value = next((piece[key] for key in _VALUES if key in piece), None)
             if path:
-                value = None if "nullValue" in piece else value
                 self.values.setdefault(path, []).append(value)
 
     def end(self) -> None:
@@ -359,15 +359,12 @@ class _Call:
             texts = [one for one in pieces if isinstance(one, str)]
             value = "".join(texts) if len(texts) == len(pieces) else pieces[-1]
             _put(self.args, path, value)
-        try:
-            self.arguments = dumps(self.args, ensure_ascii=False)
-        except RecursionError:
-            self.arguments = ""
+        self.arguments = arguments_text(self.args)
         if not self.arguments:
             raise InvalidResponseError("Arguments of a call are nested too deeply.")
 
 
-_VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
+_VALUES = ("stringValue", "numberValue", "boolValue")  # or null
 _STEP = re.compile(r"\[(\d{1,9})\]|\[[\"']([^\"']*)[\"']\]|\.?([^.\[\]]+)")
 #: How far a list may be ahead of its items, and how deep an argument may lie.
 _GAP = 1000
@@ -415,7 +412,7 @@ class _Candidate:
         said: Its text so far, in pieces.
 
         kept: Its parts in order, as far as they go back: of text and thoughts the length, since the
-            message has the words; of a call that it is one; all others as they came.
+            message has the words; of a call that it is one; any other as it came.
 
         special: Whether the parts say more than a message's text and calls do.
     """
@@ -526,7 +523,7 @@ class _Candidate:
         except (ValueError, RecursionError):
             return
         if part:
-            self.kept.append(part)
+            self.kept.append({"part": part})
             self.special = True
 
 

@@ -54,11 +54,14 @@ class ContentsWriter:
 
     Attributes:
         takes: What the model's family can do.
+
+        names: Of the tools that were called so far, by the call's id.
     """
 
     target: ResolvedTarget
     fit: Adjustments
     takes: frozenset[str]
+    names: dict[str, str] = attrs.field(factory=dict)
 
     def system(self, messages: Iterable[Message]) -> list[dict[str, Any]]:
         """
@@ -99,6 +102,7 @@ class ContentsWriter:
             write = self._assistant if role == "model" else self._user
             parts = [part for message in turn for part in write(message)]
             calls = [call for message in turn for call in message.tool_calls] or calls
+            self.names |= {call.id: call.name for call in calls}
             if parts:
                 contents.append({"role": role, "parts": parts})
         return contents
@@ -114,8 +118,9 @@ class ContentsWriter:
         self.fit.tell(
             f"{self.target.provider}: the system message was sent as the user's."
         )
-        if contents and "text" in contents[0]["parts"][0]:
-            contents[0]["parts"] = [*system, *contents[0]["parts"]]
+        first = contents[0] if contents else {"role": "", "parts": [{}]}
+        if first["role"] == "user" and "functionResponse" not in first["parts"][0]:
+            first["parts"] = [*system, *first["parts"]]
         else:
             contents.insert(0, {"role": "user", "parts": [*system]})
         system.clear()
@@ -161,11 +166,13 @@ class ContentsWriter:
                 waiting.remove((place, call))
             found.append((place, self._result(message, call)))
         found.sort(key=lambda one: one[0])
-        return [part for _, parts in found for part in parts]
+        parts = [part for _, some in found for part in some]
+        return sorted(parts, key=lambda part: "functionResponse" not in part)
 
     def _result(self, message: Message, call: ToolCall | None) -> list[dict[str, Any]]:
         known = as_dict((call.extra or {}).get(STATE)) if call else {}
-        name = call.name if call else message.name or message.tool_call_id or "tool"
+        wanted = message.tool_call_id or "tool"
+        name = call.name if call else message.name or self.names.get(wanted, wanted)
         answer: dict[str, Any] = {"name": name, "response": _object(message.text)}
         if known.get("id"):
             answer["id"] = known["id"]
@@ -263,16 +270,17 @@ def _replayed(message: Message, kept: Iterable[Any]) -> list[dict[str, Any]] | N
     calls = iter(message.tool_calls)
     parts: list[dict[str, Any]] = []
     for one in map(as_dict, kept):
-        kind = next((kind for kind in words if as_count(one.get(kind)) is not None), "")
-        if kind:
+        kind = "thought" if "thought" in one else "text"
+        length = as_count(one.get(kind))
+        if length is not None:
             start = read[kind]
-            read[kind] += one[kind]
+            read[kind] += length
             part = {**one, "text": words[kind][start : read[kind]]}
             parts.append(part | ({"thought": True} if kind == "thought" else {}))
-        elif "functionCall" in one:
-            parts += [_call(call) for call in (next(calls, None),) if call is not None]
-        else:
-            parts.append(one)
+        elif part := as_dict(one.get("part")):
+            parts.append(part)
+        elif call := next(calls, None):
+            parts.append(_call(call))
     same = all(len(text) == read[kind] for kind, text in words.items())
     written = sum("functionCall" in part for part in parts)
     return parts if same and written == len(message.tool_calls) else None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ai_lib._core.dialects._shared import as_text
+from ai_lib._core.dialects._shared import as_text, bounded
 from ai_lib._core.ledger import RateLimits
 
 Clock = Callable[[], float]
@@ -23,6 +23,7 @@ _REQUEST_IDS = (
     "x-ds-trace-id",
     "mistral-correlation-id",
     "x-generation-id",
+    "x-debug-trace-id",
     "cf-ray",
 )
 
@@ -31,7 +32,8 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
     """
     Find the provider's id of a request in an answer's headers.
     """
-    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+    found = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+    return found and bounded(found, 200)
 
 
 # How long to wait

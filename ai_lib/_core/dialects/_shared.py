@@ -307,7 +307,7 @@ def arguments_object(call: ToolCall) -> dict[str, Any]:
     try:
         found = decode_json(call.arguments) if call.arguments.strip() else {}
         encode_json(found)  # JSON has no NaN, which Python reads all the same
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"arguments": call.arguments}
     return found if isinstance(found, dict) else {"arguments": found}
 

@@ -7,6 +7,7 @@ What a model takes is in ``families``; conversations are written in ``_anthropic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
@@ -40,8 +41,6 @@ from ai_lib._core.providers import ModelInfo, Quirks, ResolvedTarget
 from ai_lib._core.tools import Tool, ToolChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ai_lib._core.dialects import OnUnsupported
 
 _VERSION = {"anthropic-version": "2023-06-01"}
@@ -232,8 +231,9 @@ class _Encoder:
                 if (name, value) != ("top_p", 1):
                     self.fit.leave_out(name, why=why)
         found = plain_fields(self.fit, self.request, self.quirks, names)
-        stops = [text for text in found.pop("stop_sequences", ()) if text.strip()]
-        if len(stops) < len(self.request.stop):
+        asked = found.pop("stop_sequences", ())
+        stops = [text for text in asked if text.strip()]
+        if len(stops) < len(asked):
             self.fit.leave_out("a stop text of white space")
         if stops:
             found["stop_sequences"] = stops
@@ -247,9 +247,11 @@ class _Encoder:
             return f"with {model}"
         if name in family.drop_while_reasoning and self.reasons:
             return f"with {model} while it thinks"
-        others = [one for one in family.only_one_of if getattr(self.request, one)]
-        if name in others[1:]:
-            return f"together with {others[0]}"
+        given = [
+            one for one in family.only_one_of if getattr(self.request, one) is not None
+        ]
+        if name in given[1:]:
+            return f"together with {given[0]}"
         return None
 
     def _user(self) -> dict[str, Any]:
@@ -264,7 +266,7 @@ class _Encoder:
         if form is None or form["type"] == "text":
             return {}
         asked = "Answer with one JSON object and nothing else: no words around it."
-        schema = as_dict(form.get("json_schema")).get("schema")
+        schema = (form.get("json_schema") or {}).get("schema")
         if schema is not None and "json_schema" in self.family.takes:
             closed, lost = _closed(schema)
             if lost:
@@ -381,12 +383,12 @@ def _closed(schema: Any) -> tuple[Any, set[str]]:
     if isinstance(schema, list | tuple):
         pairs = [_closed(one) for one in schema]
         return [one for one, _ in pairs], {word for _, lost in pairs for word in lost}
-    if not isinstance(schema, dict):
+    if not isinstance(schema, Mapping):
         return schema, set()
     found: dict[str, Any] = {}
     lost: set[str] = set()
     for key, value in schema.items():
-        if key in _NAMED_SCHEMAS and isinstance(value, dict):
+        if key in _NAMED_SCHEMAS and isinstance(value, Mapping):
             named = {name: _closed(one) for name, one in value.items()}
             found[key] = {name: one for name, (one, _) in named.items()}
             lost.update(*(words for _, words in named.values()))

@@ -144,6 +144,9 @@ class _Encoder:
         if config:
             body["generationConfig"] = config
         body |= plain_fields(self.fit, self.request, self.quirks, _TOP_FIELDS)
+        if config and "generationConfig" in self.request.extensions:
+            told = ", ".join(config)
+            self.fit.tell(f"generationConfig of extensions took the place of {told}.")
         return {**body, **self.quirks.body, **self.request.extensions}
 
     # Parameters

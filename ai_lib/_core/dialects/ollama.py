@@ -7,35 +7,32 @@ What the model is run with goes into ``options``. The caller's ``extensions`` st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ai_lib._core.chat import (
-    ChatCompletionChunk,
     ChatCompletionRequest,
     ChatCompletionResponse,
-    Choice,
-    ChunkChoice,
-    Delta,
-    FinishReason,
-    ToolCallDelta,
-    Usage,
     UsageStatus,
 )
 from ai_lib._core.dialects._errors import error_in, error_of
+from ai_lib._core.dialects._ollama_answers import (
+    OllamaChunkParser,
+    choice_of,
+    usage_of,
+    with_hint,
+)
 from ai_lib._core.dialects._shared import (
     Adjustments,
     arguments_object,
-    arguments_text,
     as_dict,
     as_list,
     as_text,
     base64_of,
-    bounded,
     decode_body,
-    decode_json,
     encode_json,
     first_count,
     function_tool,
@@ -43,22 +40,15 @@ from ai_lib._core.dialects._shared import (
     plain_fields,
     unreadable,
 )
-from ai_lib._core.errors import (
-    AiLibError,
-    InvalidResponseError,
-    ModelNotFoundError,
-    UnsupportedFeatureError,
-)
+from ai_lib._core.errors import AiLibError, UnsupportedFeatureError
 from ai_lib._core.families import family_of
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.messages import ImagePart, Message, Role, TextPart
 from ai_lib._core.providers import ModelInfo, ResolvedTarget
-from ai_lib._core.tools import ToolCall, ToolChoice
+from ai_lib._core.tools import ToolChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ai_lib._core.dialects import Frame, Framing, OnUnsupported
+    from ai_lib._core.dialects import OnUnsupported
 
 
 # Requests
@@ -92,8 +82,15 @@ def encode_request(
 def _root(target: ResolvedTarget) -> str:
     """
     Give the base URL without what other settings of the same server end with.
+
+    The variable of the server itself names what it listens on; every address is none to call.
     """
-    return target.base_url.removesuffix("/api").removesuffix("/v1")
+    base = target.base_url.removesuffix("/api").removesuffix("/v1")
+    return _EVERYWHERE.sub(lambda found: _HERE[found[0]], base)
+
+
+_HERE = {"://0.0.0.0": "://127.0.0.1", "://[::]": "://[::1]"}
+_EVERYWHERE = re.compile(r"://(?:0\.0\.0\.0|\[::\])(?=[:/]|$)")
 
 
 _OPTIONS: Mapping[str, str | None] = {
@@ -187,7 +184,9 @@ class _Encoder:
         choice, tools = self.request.tool_choice, self.request.tools
         if choice == ToolChoice.NONE:
             return {}
-        if choice not in (None, ToolChoice.AUTO):
+        if choice not in (None, ToolChoice.AUTO) and not tools:
+            self.fit.leave_out("tool_choice", why="without tools")
+        elif choice not in (None, ToolChoice.AUTO):
             self.fit.change(f"tool_choice={choice!r}", "the model may choose")
             # A single tool can at least be the only one that is shown.
             tools = tuple(tool for tool in tools if tool.name == choice) or tools
@@ -271,8 +270,6 @@ class _Encoder:
 
 # Answers
 
-_FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-
 
 def decode_response(
     target: ResolvedTarget, response: HttpResponse
@@ -288,31 +285,15 @@ def decode_response(
     body = as_dict(decode_body(target, response))
     if body.get("error"):
         error = error_in(target, body, status=response.status, headers=response.headers)
-        raise _with_hint(target, error)
+        raise with_hint(target, error)
     said = body.get("message")
     if not isinstance(said, dict):
         raise unreadable(target, response, "neither a message nor an error")
-    calls = tuple(
-        ToolCall(delta.id or "", delta.name or "", delta.arguments or "{}")
-        for delta in _calls(said, body, 0)
-    )
-    raw = as_text(body.get("done_reason"))
-    usage = _usage(body)
-    choice = Choice(
-        message=Message(
-            Role.ASSISTANT,
-            as_text(said.get("content")),
-            tool_calls=calls,
-            reasoning=as_text(said.get("thinking")) or None,
-        ),
-        finish_reason=_finish_reason(raw, called=bool(calls)),
-        raw_finish_reason=raw or None,
-        logprobs=_logprobs(body),
-    )
+    usage = usage_of(body)
     return ChatCompletionResponse(
         model=as_text(body.get("model")),
         created=moment_of(body.get("created_at")) or 0,
-        choices=(choice,),
+        choices=(choice_of(said, body),),
         usage=usage,
         usage_status=UsageStatus.FINALIZED if usage else UsageStatus.UNSUPPORTED,
         provider=target.provider,
@@ -324,156 +305,14 @@ def decode_error(target: ResolvedTarget, response: HttpResponse) -> AiLibError:
     """
     An answer with an error status, as the error that it means.
     """
-    return _with_hint(target, error_of(target, response))
+    return with_hint(target, error_of(target, response))
 
 
-def _with_hint(target: ResolvedTarget, error: AiLibError) -> AiLibError:
-    """
-    Say how to get a model that a server of one's own has not.
-    """
-    cloud = target.base_url.startswith(tuple(target.spec.other_base_urls.values()))
-    if isinstance(error, ModelNotFoundError) and target.model and not cloud:
-        said = error.message.rstrip(".")
-        error.args = (f"{said}. Get it with: ollama pull {target.model}",)
-    return error
-
-
-def _calls(
-    said: dict[str, Any], line: dict[str, Any], before: int
-) -> list[ToolCallDelta]:
-    """
-    Read the calls of a message, each whole; *before* says how many there were in earlier lines.
-    """
-    found = []
-    items = [one for one in as_list(said.get("tool_calls")) if isinstance(one, dict)]
-    for place, item in enumerate(items, before):
-        function = as_dict(item.get("function"))
-        call_id = as_text(item.get("id")) or _made_up_id(line, place)
-        arguments = arguments_text(function.get("arguments"))
-        name = as_text(function.get("name"))
-        found.append(ToolCallDelta(place, call_id, name, arguments or "{}"))
-    return found
-
-
-def _made_up_id(line: dict[str, Any], place: int) -> str:
-    """
-    Name a call that has no id, as it would not be named in another answer.
-    """
-    from hashlib import blake2b
-
-    when = f"{as_text(line.get('created_at'))} {place}"
-    return f"call_{blake2b(when.encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
-
-
-def _finish_reason(raw: str, *, called: bool) -> str:
-    # Older servers end without a reason.
-    reason = _FINISH_REASONS.get(raw, raw) or FinishReason.STOP
-    if called and reason == FinishReason.STOP:
-        return FinishReason.TOOL_CALLS
-    return reason
-
-
-def _logprobs(line: dict[str, Any]) -> dict[str, Any] | None:
-    told = as_list(line.get("logprobs"))
-    return {"content": told} if told else None
-
-
-def _usage(line: dict[str, Any]) -> Usage | None:
-    read = first_count(line, "prompt_eval_count")
-    written = first_count(line, "eval_count")
-    if read is None and written is None:
-        return None
-    # What it reads from its cache older servers do not count.
-    read, written = read or 0, written or 0
-    return Usage(
-        prompt_tokens=read, completion_tokens=written, total_tokens=read + written
-    )
-
-
-# Streams
-
-
-def chunk_parser(target: ResolvedTarget) -> _ChunkParser:
+def chunk_parser(target: ResolvedTarget) -> OllamaChunkParser:
     """
     A new parser for one stream.
     """
-    return _ChunkParser(target)
-
-
-@attrs.define
-class _ChunkParser:
-    """
-    Turns lines of JSON into chunks.
-    """
-
-    _target: ResolvedTarget
-    done: bool = False
-    framing: Framing = "json_lines"
-    _called: int = 0
-    _created: int | None = None
-
-    def feed(self, frame: Frame) -> Iterable[ChatCompletionChunk]:
-        """
-        Read one line.
-
-        Raises:
-            AiLibError: It reports an error, or cannot be read.
-        """
-        _, data = frame
-        try:
-            line = decode_json(data)
-        except ValueError:
-            line = None
-        if not isinstance(line, dict):
-            raise self._unreadable(data)
-        if line.get("error"):
-            raise _with_hint(self._target, error_in(self._target, line))
-        said = as_dict(line.get("message"))
-        self.done = line.get("done") is True
-        if not said and not self.done:
-            return ()
-        return (self._chunk(said, line),)
-
-    def finish(self) -> Iterable[ChatCompletionChunk]:
-        """
-        Give nothing: nothing is held back.
-        """
-        return ()
-
-    def _chunk(self, said: dict[str, Any], line: dict[str, Any]) -> ChatCompletionChunk:
-        if self._created is None:
-            self._created = moment_of(line.get("created_at")) or 0
-        calls = _calls(said, line, self._called) if "tool_calls" in said else ()
-        self._called += len(calls)
-        delta = Delta(
-            as_text(said.get("content")) or None,
-            as_text(said.get("thinking")) or None,
-            calls,
-            as_text(said.get("role")) or None,
-        )
-        logprobs = _logprobs(line) if "logprobs" in line else None
-        choice = ChunkChoice(0, delta, None, None, logprobs)
-        if self.done:
-            raw = as_text(line.get("done_reason"))
-            choice.finish_reason = _finish_reason(raw, called=self._called > 0)
-            choice.raw_finish_reason = raw or None
-        return ChatCompletionChunk(
-            (choice,),
-            "",
-            as_text(line.get("model")),
-            _usage(line) if self.done else None,
-            self._created,
-            line,
-        )
-
-    def _unreadable(self, data: str) -> InvalidResponseError:
-        start = bounded(data)
-        return InvalidResponseError(
-            f"{self._target.provider} streams what is no JSON object: {start[:200]}",
-            provider=self._target.provider,
-            model=self._target.model or None,
-            body=start,
-        )
+    return OllamaChunkParser(target)
 
 
 # Models

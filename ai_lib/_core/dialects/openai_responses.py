@@ -136,7 +136,9 @@ class _Encoder(RequestEncoder):
         Build the body, the caller's extensions last.
         """
         effort = self.effort_fields(self.request.reasoning_effort)
-        items = [one for message in self.request.messages for one in self._items(message)]
+        items = [
+            one for message in self.request.messages for one in self._items(message)
+        ]
         model = self._model()
         body: dict[str, Any] = {**self.quirks.body, **self.family.body}
         body |= {"model": model, "input": items}
@@ -157,7 +159,9 @@ class _Encoder(RequestEncoder):
         if called in ("", asked):
             return asked
         more = "".join(f", {key}={value!r}" for key, value in self.family.body.items())
-        self.fit.tell(f"{self.target.provider}: {asked} was asked for as {called}{more}.")
+        self.fit.tell(
+            f"{self.target.provider}: {asked} was asked for as {called}{more}."
+        )
         return called
 
     # Parameters
@@ -277,13 +281,13 @@ class _Encoder(RequestEncoder):
         }
 
     def _result(self, message: Message) -> dict[str, Any]:
-        id = message.tool_call_id or ""
-        call = self.calls.get(id, ToolCall(id, message.name or ""))
+        answered = message.tool_call_id or ""
+        call = self.calls.get(answered, ToolCall(answered, message.name or ""))
         more = as_dict((call.extra or {}).get(STATE))
         kind = as_text(more.get("type")) or "function_call"
         found = {
             "type": f"{kind}_output",
-            "call_id": _call_id(id),
+            "call_id": _call_id(answered),
             "output": self._content(message),
         }
         if self.quirks.tool_names and call.name:
@@ -299,7 +303,9 @@ class _Encoder(RequestEncoder):
         if isinstance(message.content, str):
             return message.content
         if all(isinstance(part, TextPart) for part in message.content):
-            return "\n".join(part.text for part in message.content if isinstance(part, TextPart))
+            return "\n".join(
+                part.text for part in message.content if isinstance(part, TextPart)
+            )
         return [self._part(part) for part in message.content]
 
     def _part(self, part: Part) -> dict[str, Any]:
@@ -380,17 +386,18 @@ def decode_response(
             target, failure, status=response.status, headers=response.headers
         )
     waiting = body.get("status") in ("queued", "in_progress")
-    id = as_text(body.get("id"))
-    if waiting and id and not body.get("output"):
-        path = f"{_PATH}/{quote(id, safe='')}"
+    name = as_text(body.get("id"))
+    if waiting and name and (body.get("background") or not body.get("output")):
+        path = f"{_PATH}/{quote(name, safe='')}"
         url = url_of(target, path, since=_SINCE)
         headers = {"accept": "application/json"}
-        return Follow(HttpRequest(method="GET", url=url, headers=headers), after=_POLL)
+        again = HttpRequest(method="GET", url=url, headers=headers)
+        return Follow(request=again, after=_POLL)
     if not isinstance(body.get("output"), list):
         raise unreadable(target, response, "neither output nor an error")
     usage = usage_of(body)
     return ChatCompletionResponse(
-        id=id,
+        id=name,
         model=as_text(body.get("model")),
         created=as_count(body.get("created_at")) or 0,
         choices=(choice_of(body),),

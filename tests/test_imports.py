@@ -1,0 +1,306 @@
+"""
+The dependency rule: what may import what, and what is loaded when.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("ai_lib", "ai_lib_async")
+HTTP = {"requests", "urllib3", "certifi", "httpx", "httpcore", "h11", "aiohttp"}
+LOOPS = {"asyncio", "anyio", "trio", "sniffio"}
+
+#: What the core may import beside the standard library and itself.
+OF_THE_CORE = {"attrs", "cattrs", "tenacity"}
+
+#: Of the standard library, what waits, connects, or starts something.
+NEVER_IN_THE_CORE = {
+    "asyncio",
+    "concurrent",
+    "http",
+    "multiprocessing",
+    "queue",
+    "select",
+    "selectors",
+    "signal",
+    "socketserver",
+    "subprocess",
+    "urllib.request",
+}
+
+
+def modules_of(*folders):
+    """
+    List the modules in some folders, by name.
+    """
+    found = {}
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts).removesuffix(".__init__")
+            found[name] = path
+    return found
+
+
+def imports_of(path, *, typing=False, lazy=True):
+    """
+    List what a module imports, absolute names.
+
+    Args:
+        typing: Whether what only type checkers see counts.
+
+        lazy: Whether what functions import counts.
+    """
+    found = set()
+
+    def walk(node):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                if typing:
+                    walk(child)
+                continue
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not lazy:
+                continue
+            if isinstance(child, ast.Import):
+                found.update(one.name for one in child.names)
+            if isinstance(child, ast.ImportFrom):
+                assert not child.level, f"{path}: a relative import"
+                found.add(child.module)
+                found.update(f"{child.module}.{one.name}" for one in child.names)
+            walk(child)
+
+    walk(ast.parse(path.read_text()))
+    return found
+
+
+CORE = modules_of("ai_lib/_core")
+ALL = modules_of(*PACKAGES)
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_core_imports_little(name):
+    """
+    The core imports the standard library, attrs, cattrs, tenacity and itself.
+    """
+    for imported in imports_of(CORE[name]):
+        top = imported.partition(".")[0]
+        ours = imported.startswith("ai_lib._core") or imported == "ai_lib"
+        assert ours or top in OF_THE_CORE or top in sys.stdlib_module_names, imported
+        assert top not in NEVER_IN_THE_CORE, imported
+        assert imported not in NEVER_IN_THE_CORE, imported
+
+
+#: Names that wait, connect or start something, wherever they are called.
+FORBIDDEN_CALLS = {
+    "time.sleep",
+    "threading.Thread",
+    "threading.Timer",
+    "socket.socket",
+    "socket.create_connection",
+    "socket.getaddrinfo",
+    "os.fork",
+    "os.system",
+    "os.popen",
+}
+
+
+def calls_of(path):
+    """
+    List the dotted names that a module calls.
+    """
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node.lineno
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_core_never_waits(name):
+    """
+    The core opens no socket, starts no thread and no process, and never sleeps.
+    """
+    for called, line in calls_of(CORE[name]):
+        assert called not in FORBIDDEN_CALLS, f"line {line}"
+        assert not called.startswith("subprocess."), f"line {line}"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_only_transport_and_pool_import_an_http_library(name):
+    """
+    Only a package's ``_transport`` and ``_pool`` import its HTTP library.
+    """
+    package, _, module = name.rpartition(".")
+    if module in ("_transport", "_pool") and package in PACKAGES:
+        own = {"requests", "urllib3"} if package == "ai_lib" else {"httpx", "aiohttp"}
+        allowed = {*own, "certifi", "httpx_aiohttp"}
+    else:
+        allowed = set()
+
+    tops = {one.partition(".")[0] for one in imports_of(ALL[name])}
+
+    assert tops & HTTP <= allowed
+
+
+@pytest.mark.parametrize("name", modules_of("ai_lib_async"))
+def test_async_package_imports_core_and_host_only(name):
+    """
+    The async package takes nothing from the blocking package's shell.
+    """
+    for imported in imports_of(ALL[name], typing=True):
+        if imported == "ai_lib" or imported.startswith("ai_lib."):
+            assert imported.startswith(("ai_lib._core", "ai_lib._host")), imported
+
+
+@pytest.mark.parametrize("name", modules_of("ai_lib/_host"))
+def test_host_imports_core_only(name):
+    """
+    The host's modules take from the core, and the HTTP libraries of nobody.
+    """
+    for imported in imports_of(ALL[name]):
+        if imported.startswith("ai_lib"):
+            assert imported.startswith(("ai_lib._core", "ai_lib._host")), imported
+        assert imported.partition(".")[0] not in HTTP | LOOPS, imported
+
+
+DIALECTS = {
+    name: path for name, path in CORE.items() if name.startswith("ai_lib._core.dialects.")
+}
+NEVER_IN_A_DIALECT = (
+    "breaker",
+    "budget",
+    "call",
+    "catalog",
+    "client",
+    "flow",
+    "hooks",
+    "racing",
+    "rate_limit",
+    "reading",
+    "registry",
+    "retry",
+    "routing",
+    "state",
+    "stream",
+    "timeouts",
+)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_dialect_knows_no_other_and_no_policy(name):
+    """
+    A dialect imports records and what dialects share: no other dialect, no catalogue, no client.
+    """
+    public = {one for one in DIALECTS if not one.rpartition(".")[2].startswith("_")}
+    for imported in imports_of(DIALECTS[name]):
+        module = imported.removeprefix("ai_lib._core.").partition(".")[0]
+        assert not (
+            imported.startswith("ai_lib._core.") and module in NEVER_IN_A_DIALECT
+        ), imported
+        assert imported not in public - {name}, imported
+
+
+@pytest.mark.parametrize("name", ["catalog", "families"])
+def test_data_imports_no_code(name):
+    """
+    The catalogue and the families are data: they name dialects by strings.
+    """
+    imported = imports_of(CORE[f"ai_lib._core.{name}"])
+
+    ours = {one for one in imported if one.startswith("ai_lib._core.")}
+    assert not {one for one in ours if "dialects." in one or "registry" in one}
+
+
+def loaded_by(code):
+    """
+    Run code in a fresh interpreter; give the modules that are loaded then, and the threads alive.
+    """
+    tail = "; import sys, threading; print(*sys.modules); print(threading.active_count())"
+    command = [sys.executable, "-S", "-c", f"{SETUP}{code}{tail}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    modules, threads = done.stdout.splitlines()
+    return set(modules.split()), int(threads)
+
+
+#: Without ``site``: what other packages put into every interpreter does not count.
+SETUP = f"import sys; sys.path[:0] = {[str(ROOT), *sys.path]!r}; "
+
+
+def test_blocking_package_is_light():
+    """
+    ``import ai_lib`` loads no HTTP library and no event loop, and starts no thread.
+    """
+    loaded, threads = loaded_by("import ai_lib")
+
+    assert not loaded & (HTTP | LOOPS | {"ssl", "tenacity", "multiprocessing"})
+    assert 1 == threads
+
+
+def test_async_package_is_light():
+    """
+    ``import ai_lib_async`` loads no HTTP library, neither requests nor httpx.
+    """
+    loaded, threads = loaded_by("import ai_lib_async")
+
+    assert not loaded & HTTP
+    assert 1 == threads
+
+
+def test_async_package_never_loads_requests():
+    """
+    Not even when it is used.
+    """
+    use = """
+import asyncio, ai_lib_async
+async def use():
+    settings = {"api_key": "x", "base_url": "http://127.0.0.1:1/v1", "max_retries": 0}
+    async with ai_lib_async.AiClient("openai", **settings) as client:
+        try:
+            await client.chat_completion(ai_lib_async.ChatCompletionRequest("m", "hi"))
+        except ai_lib_async.NetworkError:
+            pass
+asyncio.run(use())
+import sys, threading
+print(*sys.modules); print(threading.active_count())
+"""
+    command = [sys.executable, "-S", "-c", SETUP + use]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.splitlines()[0].split())
+
+    assert "httpx" in loaded
+    assert not loaded & {"requests", "urllib3", "trio"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_client_opens_nothing_before_its_first_call(package):
+    """
+    A client that is made opens nothing and loads no HTTP library.
+    """
+    code = f"import {package}; c = {package}.AiClient('openai', api_key='x')"
+    loaded, threads = loaded_by(code)
+
+    assert not loaded & HTTP
+    assert 1 == threads
+
+
+def test_core_alone_starts_nothing():
+    """
+    Every module of the core can be imported by itself; none opens a socket or starts a thread.
+    """
+    names = ", ".join(CORE)
+    guard = (
+        "import socket, threading\n"
+        "def no(*a, **k): raise AssertionError('not in the core')\n"
+        "socket.socket.__init__ = no; threading.Thread.start = no\n"
+    )
+    code = f"exec({guard!r}); import {names}"
+
+    loaded, threads = loaded_by(code)
+
+    assert set(CORE) <= loaded
+    assert not loaded & (HTTP | LOOPS)
+    assert 1 == threads
