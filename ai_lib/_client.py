@@ -24,7 +24,7 @@ from ai_lib._core.providers import ModelInfo
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.secrets import Secret, as_key
 from ai_lib._core.timeouts import Timeout
-from ai_lib._host import serve
+from ai_lib._host import serve, sign
 from ai_lib._stream import ChatCompletionStream
 from ai_lib._wait import aside, pause
 
@@ -133,7 +133,7 @@ class AiClient:
             default_headers=default_headers,
             size_limits=size_limits,
         )
-        self._core = ClientCore.configured(self._settings, serve=serve)
+        self._core = ClientCore.configured(self._settings, serve=serve, sign=sign)
         self._session = session
         self._transport = transport
         self._owns_transport = transport is None

@@ -10,10 +10,11 @@ block both, and before the headers nothing but the socket is there.
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 #: Connections kept open to one host; what goes beyond is closed after use.
 _KEPT = 128
+#: Bytes asked of a connection at once.
+_BLOCK = 65536
+#: The size of a chunk, as the standard writes it.
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,16}")
 #: Hosts that connections are kept open to.
 _HOSTS = 32
 
@@ -122,14 +127,72 @@ class _TlsSocket(_Waits, ssl.SSLSocket):
 
 class _Response(http.client.HTTPResponse):
     """
-    Passes over every interim answer; the standard library's takes 103 Early Hints for the answer.
+    Differs from the standard library's in two things. It passes over every interim answer, where that
+    takes 103 Early Hints for the answer. And ``read1`` of a chunked body gives all that has come at
+    once, where that gives a chunk at a time, which costs a stream half of its time.
     """
+
+    _rest = b""  # read from the connection, and not understood yet
+    _left = 0  # bytes to come of the chunk under way
+    _expects: Callable[[bytes], None]
 
     def begin(self) -> None:
         super().begin()
         while 100 <= self.status < 200 and self.status != 101:
             self.headers = self.msg = None  # type: ignore[assignment]  # begin anew
             super().begin()
+        self._expects = self._size
+
+    def read1(self, n: int = -1) -> bytes:
+        if not self.chunked or self.fp is None:
+            return super().read1(n)
+        while True:
+            block = self.fp.read1(_BLOCK)
+            if not block:
+                raise http.client.IncompleteRead(self._rest)
+            data = self._unchunked(self._rest + block)
+            if data or self.fp is None:
+                return data
+
+    def _unchunked(self, block: bytes) -> bytes:
+        """
+        Take the data out of *block*, and keep what is not whole.
+        """
+        pieces = []
+        at = 0
+        while self.fp is not None:
+            if self._left:
+                pieces.append(block[at : at + self._left])
+                at += len(pieces[-1])
+                self._left -= len(pieces[-1])
+            if self._left:
+                break
+            end = block.find(b"\n", at)
+            if end < 0:
+                break
+            line, at = block[at:end].rstrip(b"\r"), end + 1
+            self._expects(line)
+        self._rest = block[at:]
+        if len(self._rest) > _BLOCK:
+            raise http.client.LineTooLong("chunk size")
+        return b"".join(pieces)
+
+    def _size(self, line: bytes) -> None:
+        digits = line.partition(b";")[0].strip()
+        if not _HEXADECIMAL.fullmatch(digits):
+            raise http.client.HTTPException(f"no size of a chunk: {line[:20]!r}")
+        self._left = int(digits, 16)
+        self._expects = self._end_of_chunk if self._left else self._trailer
+
+    def _end_of_chunk(self, line: bytes) -> None:
+        if line:
+            raise http.client.HTTPException("a chunk is longer than its size")
+        self._expects = self._size
+
+    def _trailer(self, line: bytes) -> None:
+        if not line:
+            fp, self.fp = self.fp, None  # type: ignore[assignment]  # the end
+            fp.close()
 
 
 class _Connects(HTTPConnection):

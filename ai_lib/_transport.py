@@ -182,8 +182,7 @@ class RequestsTransport:
         if request.body is not None:
             prepared.headers["content-length"] = str(len(request.body))
         if request.credential is not None:
-            credential = request.credential
-            prepared.headers[credential.header] = credential.header_value()
+            prepared.headers.update(request.credential.headers())
         proxy = self._settings.proxy_for(request.url)
         proxies = {"http": proxy, "https": proxy} if proxy else None
         return self._opened().send(prepared, stream=True, verify=True, proxies=proxies)
@@ -194,8 +193,7 @@ class RequestsTransport:
         def put_key_on(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
             # An auth object in any case: without one requests looks into .netrc.
             if request.credential is not None:
-                credential = request.credential
-                prepared.headers[credential.header] = credential.header_value()
+                prepared.headers.update(request.credential.headers())
             return prepared
 
         return session.request(

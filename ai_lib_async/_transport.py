@@ -261,8 +261,8 @@ def _prepared(
     # In bytes: httpx would write them in ASCII.
     headers = {name: value.encode("latin-1") for name, value in request.headers.items()}
     if request.credential is not None:
-        credential = request.credential
-        headers[credential.header] = credential.header_value().encode()
+        secret = request.credential.headers()
+        headers |= {name: secret.pop(name).encode() for name in tuple(secret)}
     return make(
         request.method,
         request.url,

@@ -155,7 +155,7 @@ def test_twins_have_the_same_words(name):
         ours, theirs = (text.partition("Iterate it")[0] for text in (ours, theirs))
     if name == "AiClient":  # it tells of threads there, of tasks and event loops here
         ours, theirs = (text[text.index("Args:") :] for text in (ours, theirs))
-    assert ours
+    assert ours or "__" in name
     assert ours == theirs
 
 

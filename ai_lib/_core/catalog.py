@@ -714,6 +714,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         api_key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         model_env=("BEDROCK_MODEL",),
         default_model="us.anthropic.claude-haiku-5-5",
+        aws_service="bedrock",
         options={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
         models_path="/foundation-models",
         capabilities=(

@@ -32,6 +32,7 @@ from ai_lib._core.http import (
     ByteStream,
     HttpRequest,
     HttpResponse,
+    Signature,
     SizeLimits,
 )
 from ai_lib._core.inflate import inflate
@@ -175,11 +176,16 @@ class ClientCore:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     limits: SizeLimits = DEFAULT_LIMITS
     network: NetworkSettings
+    sign: Callable[[HttpRequest], HttpRequest]
     _listed: str | None = None
 
     @classmethod
     def configured(
-        cls, settings: Settings, *, serve: Callable[[str | None], Origin]
+        cls,
+        settings: Settings,
+        *,
+        serve: Callable[[str | None], Origin],
+        sign: Callable[[HttpRequest], HttpRequest],
     ) -> ClientCore:
         """
         Look up everything that *settings* leave to the environment and the catalogue.
@@ -189,6 +195,8 @@ class ClientCore:
 
             serve: Starts the embedded server for a model file, or the default model, if it does not run, and says
                 where it listens.
+
+            sign: Signs a request that has a ``Signature``, with the credentials of this machine.
         """
         named = Target.of(settings.provider)
         wanted = Target(
@@ -215,6 +223,7 @@ class ClientCore:
                 chosen=settings.dialect is not None,
             ),
             model=model,
+            sign=sign,
             timeout=Timeout.of(
                 timeout_from_environment() if timeout is None else timeout
             ),
@@ -299,7 +308,7 @@ class ClientCore:
             target = attrs.evolve(route.target, base_url=origin.base_url)
             key = KeySource.of(origin.key, variable="API_KEY")
             route = attrs.evolve(route, target=target, key=key)
-        if route.key is None:
+        if route.key is None or route.key.signature is not None:
             return route, None
         if route.key.secret is not None:
             return route, route.key.secret
@@ -316,6 +325,8 @@ class ClientCore:
         """
         replaced = redirected = 0
         while True:
+            if isinstance(request.credential, Signature):
+                request = yield from run(partial(self.sign, request))
             try:
                 response = yield from send(request, stream=stream, limits=self.limits)
             except NetworkError as error:

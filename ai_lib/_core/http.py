@@ -61,6 +61,56 @@ class Credential:
         """
         return self.prefix + (self.secret.reveal() if self.secret else "")
 
+    def headers(self) -> dict[str, str]:
+        """
+        What to put on the request, key in clear.
+        """
+        return {self.header: self.header_value()}
+
+    def curl_words(self) -> list[str]:
+        """
+        How ``curl`` is told, the variable in place of the key.
+        """
+        return ["-H", f'"{self.header}: {self.prefix}${self.variable}"']
+
+
+@attrs.frozen(kw_only=True)
+class Signature:
+    """
+    How a request is signed for Amazon Web Services, anew each time that it is sent.
+
+    Attributes:
+        service: Whose request it is, as AWS calls it.
+
+        region: Where.
+
+        variable: The environment variable that might hold a key instead.
+
+        signed: The headers that prove who sends it; shown by nothing, empty until it is signed.
+    """
+
+    service: str
+    region: str
+    variable: str = "API_KEY"
+    signed: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+    def headers(self) -> dict[str, str]:
+        """
+        What to put on the request.
+        """
+        return dict(self.signed)
+
+    def curl_words(self) -> list[str]:
+        """
+        How ``curl`` is told to sign it, variables in place of the keys.
+        """
+        return [
+            "--aws-sigv4",
+            shlex.quote(f"aws:amz:{self.region}:{self.service}"),
+            "--user",
+            '"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
+        ]
+
 
 def _size(body: bytes | None) -> str:
     return "None" if body is None else f"<{len(body)} bytes>"
@@ -88,7 +138,7 @@ class HttpRequest:
 
         body: The bytes, encoded once, so that every retry sends the same.
 
-        credential: How the key is put on; ``None``: none is.
+        credential: How the key is put on, or the request signed; ``None``: neither is.
 
         warnings: What was dropped, renamed or changed to suit the provider.
 
@@ -99,7 +149,7 @@ class HttpRequest:
     url: str = attrs.field(repr=_hide)
     headers: Mapping[str, str] = attrs.field(factory=dict)
     body: bytes | None = attrs.field(default=None, repr=_size)
-    credential: Credential | None = None
+    credential: Credential | Signature | None = None
     warnings: tuple[str, ...] = ()
     whole: bool = False
 
@@ -117,8 +167,7 @@ class HttpRequest:
         for name, value in self.headers.items():
             words += ["-H", shlex.quote(redact(f"{name}: {value}"))]
         if self.credential is not None:
-            one = self.credential
-            words += ["-H", f'"{one.header}: {one.prefix}${one.variable}"']
+            words += self.credential.curl_words()
         if self.body is not None:
             words += [
                 "--data-binary",

@@ -176,6 +176,9 @@ class ProviderSpec:
 
         token_pattern: So is a key that this fits; empty: none is.
 
+        aws_service: The service of AWS by whose name requests are signed where there is no key; empty: none
+            is.
+
         headers: Headers that every request carries.
 
         options: What ``base_url`` and the dialect need to know more, each with the
@@ -219,6 +222,7 @@ class ProviderSpec:
     key_prefix: str = "Bearer "
     token_env: tuple[str, ...] = attrs.field(default=(), converter=_names)
     token_pattern: str = ""
+    aws_service: str = ""
     headers: Mapping[str, str] = attrs.field(factory=dict)
     options: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     chat_path: str = "/chat/completions"

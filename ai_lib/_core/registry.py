@@ -19,7 +19,7 @@ import attrs
 from ai_lib._core.catalog import CATALOG
 from ai_lib._core.dialects import DIALECTS
 from ai_lib._core.errors import ConfigurationError, MissingApiKeyError
-from ai_lib._core.http import Credential
+from ai_lib._core.http import Credential, Signature
 from ai_lib._core.providers import ProviderSpec, ResolvedTarget
 from ai_lib._core.secrets import Secret, check_base_url, redact
 
@@ -140,11 +140,14 @@ class KeySource:
         secret: The key; ``None``: it is asked for at each attempt.
 
         token: It is the token of a sign-in, whatever it looks like.
+
+        signature: There is no key: requests are signed.
     """
 
     variable: str
     secret: Secret | None = None
     token: bool = False
+    signature: Signature | None = None
     _given: Callable[[], str] | None = attrs.field(default=None, repr=False)
 
     @classmethod
@@ -183,10 +186,14 @@ class KeySource:
         given = cast("Callable[[], str]", self._given)
         return Secret(given(), "api_key")
 
-    def credential(self, spec: ProviderSpec, secret: Secret | None) -> Credential:
+    def credential(
+        self, spec: ProviderSpec, secret: Secret | None
+    ) -> Credential | Signature:
         """
         Say how the key is put on a request to *spec*: as a key, or as the token that it is.
         """
+        if self.signature is not None:
+            return self.signature
         token = self.token or (
             secret is not None
             and spec.token_pattern != ""
@@ -426,7 +433,10 @@ def resolve(
         base_url=base_url,
         options=options,
     )
-    return resolved, _key_source(spec, target, environ)
+    key = _key_source(spec, target, environ)
+    if key is None and spec.aws_service:
+        key = _signing(resolved)
+    return resolved, key
 
 
 def _options(
@@ -529,12 +539,31 @@ def _key_source(
         secret = Secret(_value(environ, variable), variable)
         token = variable in spec.token_env
         return KeySource(variable=variable, secret=secret, token=token)
-    if spec.key_required:
+    if spec.key_required and not spec.aws_service:
         raise MissingApiKeyError(
             f"No API key for {spec.id}: pass api_key= or set {' or '.join(variables)}.",
             provider=spec.id,
         )
     return None
+
+
+def _signing(target: ResolvedTarget) -> KeySource:
+    """
+    Have requests signed in place of a key; whether there are credentials is seen when the first one is.
+    """
+    from importlib.util import find_spec
+
+    spec = target.spec
+    if find_spec("botocore") is None:
+        raise MissingApiKeyError(
+            f"No API key for {spec.id}: pass api_key= or set {' or '.join(spec.api_key_env)};"
+            f" or install the extra ai-lib[{spec.aws_service}] to sign requests with credentials of AWS.",
+            provider=spec.id,
+        )
+    region = _option(spec, target.options, "region")
+    variable = spec.api_key_env[0]
+    signature = Signature(service=spec.aws_service, region=region, variable=variable)
+    return KeySource(variable=variable, signature=signature)
 
 
 _AUTO = frozenset({"", "auto", "default", "provider_default"})

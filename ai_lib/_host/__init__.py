@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ai_lib._core.http import HttpRequest
     from ai_lib._core.providers import Origin
 
 
@@ -23,3 +24,15 @@ def serve(model: str | None = None) -> Origin:
     from ai_lib._host import local_model
 
     return local_model.serve(model)
+
+
+def sign(request: HttpRequest) -> HttpRequest:
+    """
+    Sign a request for Amazon Web Services; may block, since some credentials are fetched.
+
+    Raises:
+        ConfigurationError: There are no credentials, or they cannot be had.
+    """
+    from ai_lib._host import aws
+
+    return aws.sign(request)

@@ -246,9 +246,11 @@ def test_values_that_say_nothing_are_left_out_in_silence():
     """
     No sentence is lost on what changes nothing.
     """
-    request = encoded(n=1, frequency_penalty=0, logprobs=False, policy="error")
+    request = encoded(
+        n=1, frequency_penalty=0, logprobs=False, top_p=1, temperature=0, policy="error"
+    )
 
-    assert {"model", "max_tokens", "messages"} == request.json().keys()
+    assert {"model", "max_tokens", "messages", "temperature"} == request.json().keys()
 
 
 def test_more_answers_than_one_are_refused():
@@ -469,8 +471,14 @@ def test_schema_and_effort_share_a_field():
     """
     Neither takes the other's place.
     """
+    schema = {"type": "object", "properties": {}}
+    form = {"type": "json_schema", "json_schema": {"schema": schema}}
+
     body = body_of(
-        model="claude-haiku-5-5", response_format=FORM, reasoning_effort="low"
+        model="claude-haiku-5-5",
+        response_format=form,
+        reasoning_effort="low",
+        policy="error",
     )
 
     assert {"effort", "format"} == body["output_config"].keys()
@@ -795,6 +803,15 @@ def test_result_without_an_id_is_the_oldest_open_calls():
     )
 
     assert "toolu_1" == turns[2]["content"][0]["tool_use_id"]
+
+
+def test_result_of_no_call_is_sent_all_the_same():
+    """
+    The server says what is wrong with it.
+    """
+    turns = turns_of(Message.tool("3 C", "toolu_9"), tools=[WEATHER])
+
+    assert "toolu_9" == turns[0]["content"][0]["tool_use_id"]
 
 
 @pytest.mark.parametrize("arguments", ["{broken", "[1]", "NaN"])
@@ -1299,7 +1316,12 @@ def test_calls_are_counted_by_themselves():
             START,
             *block(0, {"type": "text", "text": "Well"}),
             *block(1, {**USE, "input": {"city": "Bergen"}}),
-            *block(2, SEARCH, {"type": "input_json_delta", "partial_json": '{"q":1}'}),
+            *block(
+                2,
+                SEARCH,
+                {"type": "input_json_delta", "partial_json": '{"q":1}'},
+                text_delta("not said"),
+            ),
             *block(5, {"type": "tool_use", "name": "now", "input": {}}),
             end(),
             STOP,
@@ -1450,9 +1472,10 @@ def test_stream_ends_at_its_mark():
     """
     text = [*block(0, {"type": "text", "text": ""}, text_delta("Half"))]
 
-    chunks, _ = streamed(events(START, *text, end(), STOP) + b"data: [DONE]\n\n")
+    done = b"data: [DONE]\n\n"
+    chunks, _ = streamed(events(START, *text, end(), STOP) + done)
     with pytest.raises(IncompleteStreamError) as caught:
-        streamed(events(START, *text))
+        streamed(events(START, *text) + done)
 
     assert "Half" == "".join(chunk.text for chunk in chunks)
     assert "Half" == caught.value.partial.text

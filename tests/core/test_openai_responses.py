@@ -9,9 +9,11 @@ from contextlib import suppress
 
 import attrs
 import pytest
+from driving import drive
 from faults import reply
 
 from ai_lib import AiClient
+from ai_lib._core.call import Call
 from ai_lib._core.catalog import CATALOG
 from ai_lib._core.chat import ChatCompletionRequest, Citation, Usage, UsageStatus
 from ai_lib._core.dialects import Follow, openai_responses
@@ -27,6 +29,7 @@ from ai_lib._core.errors import (
     UnsupportedFeatureError,
 )
 from ai_lib._core.families import dialect_for
+from ai_lib._core.flow import Send, Sleep
 from ai_lib._core.http import HttpResponse
 from ai_lib._core.messages import (
     AudioPart,
@@ -39,6 +42,7 @@ from ai_lib._core.messages import (
 from ai_lib._core.providers import ProviderSpec, Quirks, ResolvedTarget
 from ai_lib._core.serialization import from_dict, to_dict
 from ai_lib._core.stream import ChunkDecoder
+from ai_lib._core.timeouts import Timeout
 from ai_lib._core.tools import Tool, ToolCall
 
 SPECS = {spec.id: spec for spec in CATALOG}
@@ -1660,3 +1664,27 @@ def test_routed_call_is_answered_in_its_dialect(pair, server):
         item["type"] for item in second.json()["input"]
     ]
     assert "resp_2" == stream.response.id
+
+
+def test_answer_in_the_background_is_waited_for():
+    """
+    The client looks again until it is there.
+    """
+    client = AiClient("openai", api_key="k", dialect="openai_responses")
+    request = request_of(extensions={"background": True, "store": True})
+
+    response, effects = drive(
+        client._core.chat_completion(request, Call(Timeout())),
+        response_of(answer(status="queued")),
+        response_of(answer(status="in_progress")),
+        response_of(answer(said("Hi"))),
+    )
+
+    assert "Hi" == response.text
+    sent = [one.request for one in effects if isinstance(one, Send)]
+    assert [
+        ("POST", "https://api.openai.com/v1/responses"),
+        ("GET", "https://api.openai.com/v1/responses/resp_1"),
+        ("GET", "https://api.openai.com/v1/responses/resp_1"),
+    ] == [(one.method, one.url) for one in sent]
+    assert 2 == len([one for one in effects if isinstance(one, Sleep)])

@@ -200,7 +200,6 @@ def test_cancel_wins_over_chunks_that_are_queued(twin, server):
     assert [] == texts
     assert "a" == error.partial.text
     assert "cancelled" == opened.outcome
-    server.until_left()
 
 
 def test_cancelling_twice_is_harmless(twin, server):

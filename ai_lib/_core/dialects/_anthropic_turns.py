@@ -21,7 +21,6 @@ from ai_lib._core.dialects._shared import (
 )
 from ai_lib._core.errors import UnsupportedFeatureError
 from ai_lib._core.messages import (
-    AudioPart,
     FilePart,
     ImagePart,
     Message,
@@ -218,7 +217,7 @@ class Conversation:
             case FilePart():
                 title = {"title": part.name} if part.name else {}
                 yield {"type": "document", "source": self._source(part), **title}
-            case AudioPart():
+            case _:
                 self._refuse("sounds")
 
     def _source(self, part: ImagePart | FilePart) -> Block:

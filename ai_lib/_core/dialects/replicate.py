@@ -140,7 +140,9 @@ def decode_response(
                 target, body, status=response.status, headers=response.headers
             )
         raise unreadable(target, response, "no prediction")
-    url = f"{target.base_url}/predictions/{quote(prediction, safe='', errors='replace')}"
+    url = (
+        f"{target.base_url}/predictions/{quote(prediction, safe='', errors='replace')}"
+    )
     urls = as_dict(body.get("urls"))
     return Follow(
         request=HttpRequest(method="GET", url=url, headers=_JSON, whole=True),
