@@ -8,6 +8,7 @@ import logging as _logging
 
 from ai_lib._client import (
     AiClient,
+    Transport,
     quick_chat_text,
 )
 from ai_lib._core.batch import (
@@ -64,6 +65,9 @@ from ai_lib._core.errors import (
     ServerError,
     StreamCancelledError,
     UnsupportedFeatureError,
+)
+from ai_lib._core.flow import (
+    Send,
 )
 from ai_lib._core.http import (
     HttpRequest,
@@ -165,6 +169,7 @@ __all__ = [
     "ResponseTooLargeError",
     "RetryPolicy",
     "Role",
+    "Send",
     "ServerError",
     "SizeLimits",
     "StreamCancelledError",
@@ -174,6 +179,7 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolChoice",
+    "Transport",
     "UnsupportedFeatureError",
     "Usage",
     "UsageStatus",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ai_lib._batch import BatchRun
 from ai_lib._core.batch import BatchItem
@@ -18,7 +18,7 @@ from ai_lib._core.client import NETWORK_KEYWORDS, ClientCore, Settings
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.errors import ClientClosedError
 from ai_lib._core.flow import Close, Effect, Flow, Read, Run, Send, Sleep
-from ai_lib._core.http import HttpRequest, SizeLimits
+from ai_lib._core.http import HttpRequest, HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
 from ai_lib._core.providers import ModelInfo
 from ai_lib._core.retry import RetryPolicy
@@ -34,6 +34,20 @@ if TYPE_CHECKING:
     from ai_lib._transport import RequestsTransport
 
 T = TypeVar("T")
+
+
+class Transport(Protocol):
+    """
+    Sends requests in place of the built-in transport: for tests, or another HTTP library.
+
+    An answer's body may come whole even where a stream was asked for.
+    """
+
+    def send(self, effect: Send, call: Any) -> HttpResponse:
+        """
+        Send ``effect.request``, its ``credential`` put on, and give the answer; a failure is one of this
+        library's errors, such as ``NetworkError``.
+        """
 
 
 class AiClient:
@@ -109,7 +123,7 @@ class AiClient:
         ca_bundle: str | None = None,
         default_headers: Mapping[str, str] | None = None,
         size_limits: SizeLimits | None = None,
-        transport: RequestsTransport | None = None,
+        transport: Transport | None = None,
         session: requests.Session | None = None,
     ) -> None:
         try:
@@ -135,8 +149,8 @@ class AiClient:
         )
         self._core = ClientCore.configured(self._settings, serve=serve, sign=sign)
         self._session = session
-        self._transport = transport
-        self._owns_transport = transport is None
+        self._given = transport
+        self._own: RequestsTransport | None = None
         self._closed = False
         self._lock = threading.Lock()
 
@@ -161,8 +175,8 @@ class AiClient:
         keywords = {"session": self._session, **self._settings.keywords(), **changes}
         client = type(self)(keywords.pop("provider"), **keywords)
         if not changes.keys() & {*NETWORK_KEYWORDS, "session", "transport"}:
-            client._transport = self._shared()
-            client._owns_transport = self._owns_transport
+            client._given = self._given
+            client._own = None if self._given else self._opened().share()
         return client
 
     def default_chat_model(self) -> str:
@@ -315,8 +329,8 @@ class AiClient:
         """
         with self._lock:
             closed, self._closed = self._closed, True
-        if not closed and self._owns_transport and self._transport is not None:
-            self._transport.close()
+        if not closed and self._own is not None:
+            self._own.close()
 
     def __enter__(self) -> Self:
         return self
@@ -340,22 +354,18 @@ class AiClient:
 
         return BatchRun(work, ask, self._begin).run()
 
-    def _shared(self) -> RequestsTransport:
-        transport = self._opened()
-        return transport.share() if self._owns_transport else transport
-
     def _opened(self) -> RequestsTransport:
         """
         Make the transport when it is first needed: it brings the HTTP library with it.
         """
-        if self._transport is None:
+        if self._own is None:
             from ai_lib._transport import RequestsTransport
 
             with self._lock:
-                if self._transport is None:
+                if self._own is None:
                     network = self._core.network
-                    self._transport = RequestsTransport(network, self._session)
-        return self._transport
+                    self._own = RequestsTransport(network, self._session)
+        return self._own
 
     def _run(self, flow: Flow[T], call: Call) -> T:
         try:
@@ -376,7 +386,8 @@ class AiClient:
             case Send():
                 if self._closed:
                     raise ClientClosedError("The client was closed; make a new one.")
-                return self._opened().send(effect, call)
+                sender = self._given or self._opened()
+                return sender.send(effect, call)
             case Read(stream):
                 return stream.read(call)  # type: ignore[attr-defined]  # ours
             case Close(stream):

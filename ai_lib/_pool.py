@@ -125,6 +125,25 @@ class _TlsSocket(_Waits, ssl.SSLSocket):
             self._end(call)
 
 
+class _Head:
+    """
+    The lines of an answer's head. It must have an end: the standard library takes one that is cut
+    off for a whole one.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._file.readline(limit)
+        if not line:
+            raise http.client.RemoteDisconnected("the answer ended in its head")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class _Response(http.client.HTTPResponse):
     """
     Differs from the standard library's in two things. It passes over every interim answer, where that
@@ -137,10 +156,16 @@ class _Response(http.client.HTTPResponse):
     _expects: Callable[[bytes], None]
 
     def begin(self) -> None:
-        super().begin()
-        while 100 <= self.status < 200 and self.status != 101:
-            self.headers = self.msg = None  # type: ignore[assignment]  # begin anew
+        file = self.fp
+        self.fp = _Head(file)  # type: ignore[assignment]  # all that begin() needs
+        try:
             super().begin()
+            while 100 <= self.status < 200 and self.status != 101:
+                self.headers = self.msg = None  # type: ignore[assignment]  # begin anew
+                super().begin()
+        finally:
+            if self.fp is not None:  # what cannot be read closes it
+                self.fp = file
         self._expects = self._size
 
     def read1(self, n: int = -1) -> bytes:

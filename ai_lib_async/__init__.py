@@ -61,6 +61,9 @@ from ai_lib._core.errors import (
     StreamCancelledError,
     UnsupportedFeatureError,
 )
+from ai_lib._core.flow import (
+    Send,
+)
 from ai_lib._core.http import (
     HttpRequest,
     HttpResponse,
@@ -105,6 +108,7 @@ from ai_lib._core.tools import (
 )
 from ai_lib_async._client import (
     AiClient,
+    Transport,
     quick_chat_text,
 )
 from ai_lib_async._stream import (
@@ -165,6 +169,7 @@ __all__ = [
     "ResponseTooLargeError",
     "RetryPolicy",
     "Role",
+    "Send",
     "ServerError",
     "SizeLimits",
     "StreamCancelledError",
@@ -174,6 +179,7 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolChoice",
+    "Transport",
     "UnsupportedFeatureError",
     "Usage",
     "UsageStatus",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import Plan, plan
@@ -17,7 +17,7 @@ from ai_lib._core.client import NETWORK_KEYWORDS, ClientCore, Settings
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.errors import ClientClosedError
 from ai_lib._core.flow import Close, Effect, Flow, Read, Run, Send, Sleep
-from ai_lib._core.http import HttpRequest, SizeLimits
+from ai_lib._core.http import HttpRequest, HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
 from ai_lib._core.providers import ModelInfo
 from ai_lib._core.retry import RetryPolicy
@@ -34,6 +34,20 @@ if TYPE_CHECKING:
     from ai_lib_async._transport import HttpxTransport
 
 T = TypeVar("T")
+
+
+class Transport(Protocol):
+    """
+    Sends requests in place of the built-in transport: for tests, or another HTTP library.
+
+    An answer's body may come whole even where a stream was asked for.
+    """
+
+    async def send(self, effect: Send, call: Any) -> HttpResponse:
+        """
+        Send ``effect.request``, its ``credential`` put on, and give the answer; a failure is one of this
+        library's errors, such as ``NetworkError``.
+        """
 
 
 class AiClient:
@@ -109,7 +123,7 @@ class AiClient:
         ca_bundle: str | None = None,
         default_headers: Mapping[str, str] | None = None,
         size_limits: SizeLimits | None = None,
-        transport: HttpxTransport | None = None,
+        transport: Transport | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         try:
@@ -135,8 +149,8 @@ class AiClient:
         )
         self._core = ClientCore.configured(self._settings, serve=serve, sign=sign)
         self._http_client = http_client
-        self._transport = transport
-        self._owns_transport = transport is None
+        self._given = transport
+        self._own: HttpxTransport | None = None
         self._closed = False
         self._lock = threading.Lock()
 
@@ -165,8 +179,8 @@ class AiClient:
         }
         client = type(self)(keywords.pop("provider"), **keywords)
         if not changes.keys() & {*NETWORK_KEYWORDS, "http_client", "transport"}:
-            client._transport = self._shared()
-            client._owns_transport = self._owns_transport
+            client._given = self._given
+            client._own = None if self._given else self._opened().share()
         return client
 
     def default_chat_model(self) -> str:
@@ -321,8 +335,8 @@ class AiClient:
         """
         with self._lock:
             closed, self._closed = self._closed, True
-        if not closed and self._owns_transport and self._transport is not None:
-            await self._transport.close()
+        if not closed and self._own is not None:
+            await self._own.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -348,22 +362,18 @@ class AiClient:
 
         return await BatchRun(work, ask, self._begin).run()
 
-    def _shared(self) -> HttpxTransport:
-        transport = self._opened()
-        return transport.share() if self._owns_transport else transport
-
     def _opened(self) -> HttpxTransport:
         """
         Make the transport when it is first needed: it brings the HTTP library with it.
         """
-        if self._transport is None:
+        if self._own is None:
             from ai_lib_async._transport import HttpxTransport
 
             with self._lock:
-                if self._transport is None:
+                if self._own is None:
                     network = self._core.network
-                    self._transport = HttpxTransport(network, self._http_client)
-        return self._transport
+                    self._own = HttpxTransport(network, self._http_client)
+        return self._own
 
     async def _run(self, flow: Flow[T], call: Call) -> T:
         try:
@@ -384,7 +394,8 @@ class AiClient:
             case Send():
                 if self._closed:
                     raise ClientClosedError("The client was closed; make a new one.")
-                return await self._opened().send(effect, call)
+                sender = self._given or self._opened()
+                return await sender.send(effect, call)
             case Read(stream):
                 return await stream.read(call)  # type: ignore[attr-defined]  # ours
             case Close(stream):

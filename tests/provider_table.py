@@ -115,16 +115,23 @@ def _code(*words):
 
 def _key_row(spec):
     aliases = f" ({', '.join(spec.aliases)})" if spec.aliases else ""
-    need = "" if spec.key_required else "no key needed"
-    keys = " ".join(
-        filter(None, [_code(*spec.api_key_env), f"({need})" if need else ""])
-    )
     listed = "the first one listed" if spec.first_listed_model else "to be named"
     model = _code(spec.default_model) if spec.default_model else listed
     link = f"[{spec.name or spec.id}]({spec.docs_url})"
-    if not spec.api_key_env:
-        keys = need
-    return [f"`{spec.id}`{aliases}", link, keys, model, spec.verified]
+    return [f"`{spec.id}`{aliases}", link, _key(spec), model, spec.verified]
+
+
+def _key(spec):
+    ways = []
+    if spec.api_key_env:
+        ways.append(_code(*spec.api_key_env))
+    if spec.token_env:
+        ways.append(f"a token: {_code(*spec.token_env)}")
+    if spec.aws_service:
+        ways.append(f"credentials of AWS (extra `{spec.aws_service}`)")
+    elif not spec.key_required:
+        ways.append("none needed")
+    return "; ".join(ways)
 
 
 def _capability_heads():

@@ -39,6 +39,7 @@ import ai_lib
 import ai_lib_async
 from ai_lib import _cli
 from ai_lib._core import errors, registry
+from ai_lib._core.catalog import CATALOG
 from ai_lib._host.model_file import locate
 
 ROOT = Path(__file__).parent.parent
@@ -50,6 +51,7 @@ PAGES = (
     *sorted(DOCS.glob("*.md")),
 )
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
+PROVIDERS = TEXTS["docs/providers.md"]
 MANUAL = "\n".join(TEXTS[name] for name in TEXTS if name.startswith(("docs", "README")))
 
 # Pages as they are read
@@ -510,6 +512,20 @@ def test_variable_is_documented(name):
     assert f"`{name}`" in TEXTS["docs/environment.md"]
 
 
+@pytest.mark.parametrize("spec", CATALOG, ids=lambda spec: spec.id)
+def test_variable_of_provider_is_documented(spec):
+    """
+    Every variable that a record names stands on the page of providers.
+    """
+    fields = [name for name in attrs.asdict(spec) if name.endswith("_env")]
+    named = [getattr(spec, name) for name in fields] + [*spec.options.values()]
+
+    unsaid = [one for some in named for one in some if f"`{one}`" not in PROVIDERS]
+
+    assert fields
+    assert [] == unsaid
+
+
 def test_search_for_variables_finds_some():
     """
     The search that the test before relies on finds what is known to be read.
@@ -528,4 +544,4 @@ def test_provider_page_is_made_from_catalogue():
     """
     expected = provider_table.page()
 
-    assert expected == TEXTS["docs/providers.md"], provider_table.COMMAND
+    assert expected == PROVIDERS, provider_table.COMMAND

@@ -136,7 +136,8 @@ _COHERE_ERRORS = {"too_many_tokens": "context", "invalid_tool_generation": "inva
 
 _OPENAI = Quirks(
     drop=("top_k",),
-    ranges={"max_output_tokens": (16, 2**31)},  # Responses alone; refused below
+    # Fewer are refused in the Responses format; Chat does not look at it.
+    ranges={"max_tokens": (16, 2**31)},
     families="openai",
     tools_with_effort="openai_responses",
     max_tokens_field="max_completion_tokens",
@@ -543,7 +544,6 @@ CATALOG: tuple[ProviderSpec, ...] = (
         docs_url="https://docs.perplexity.ai/docs/agent-api",
         quirks=Quirks(
             drop=(
-                "store",
                 "temperature",
                 "top_p",
                 "user",
@@ -552,7 +552,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
                 "parallel_tool_calls",
                 *_LOGPROBS,
             ),
-            rename={"text.format": "response_format"},  # in the form of Chat
+            responses_names={"store": None, "text.format": "response_format"},
             efforts={"none": {}, "max": {"reasoning_effort": "xhigh"}},
             families="perplexity",
             developer_role=True,
@@ -797,8 +797,8 @@ CATALOG: tuple[ProviderSpec, ...] = (
         },
         verified=_RECORDED,
         docs_url="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
-        # Its Responses format takes a schema in the form of Chat alone; seen with the build of 2026-10.
-        quirks=Quirks(rename={"text.format": "response_format"}),
+        # Where the Responses format has it, it is ignored; seen with the build of 2026-10.
+        quirks=Quirks(responses_names={"text.format": "response_format"}),
     ),
     ProviderSpec(
         id="vllm",

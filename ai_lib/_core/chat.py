@@ -260,6 +260,10 @@ class Choice:
     logprobs: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
 
+def _to_choices(choices: Iterable[Choice]) -> tuple[Choice, ...]:
+    return tuple(choices)
+
+
 @attrs.frozen(kw_only=True)
 class ChatCompletionResponse:
     """
@@ -296,7 +300,7 @@ class ChatCompletionResponse:
     id: str = ""
     model: str = ""
     created: int = 0
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[Choice, ...] = attrs.field(default=(), converter=_to_choices)
     usage: Usage | None = None
     usage_status: UsageStatus = UsageStatus.UNSUPPORTED
     citations: tuple[Citation, ...] = ()

@@ -40,6 +40,9 @@ class Quirks:
         tools_with_effort: The dialect, on the same base URL, for tools together with an effort where a family
             takes these in no other.
 
+        responses_names: Its names for ``store`` and ``text.format`` of the Responses format, where they differ;
+            ``None``: it has none.
+
         reasoning_summary: How it is asked to sum up its reasoning, in the Responses format; empty: it is not.
 
         body: Fields that every request carries, unless the caller's extensions say otherwise.
@@ -105,6 +108,7 @@ class Quirks:
     efforts: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     families: str = ""
     tools_with_effort: str = ""
+    responses_names: Mapping[str, str | None] = attrs.field(factory=dict)
     reasoning_summary: str = ""
     body: Mapping[str, Any] = attrs.field(factory=dict)
     max_tokens_field: str = "max_tokens"

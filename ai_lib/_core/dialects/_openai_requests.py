@@ -5,6 +5,7 @@ words they are told how long to think, and which tool to call.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
@@ -34,7 +35,7 @@ _NO_TOOLS = object()
 
 
 @attrs.define(kw_only=True)
-class RequestEncoder:
+class RequestEncoder(ABC):
     """
     One request on its way to the wire; what is written otherwise in each format is left to subclasses.
     """
@@ -171,11 +172,11 @@ class RequestEncoder:
         else:
             messages.insert(0, self.system_message(instruction))
 
+    @abstractmethod
     def system_message(self, text: str) -> dict[str, Any]:
         """
         Make a message of the system.
         """
-        raise NotImplementedError
 
     # Tools
 
@@ -207,11 +208,11 @@ class RequestEncoder:
                 found["parallel_tool_calls"] = request.parallel_tool_calls
         return found
 
+    @abstractmethod
     def tool(self, tool: Tool) -> dict[str, Any]:
         """
         Describe a tool.
         """
-        raise NotImplementedError
 
     def function(self, tool: Tool) -> dict[str, Any]:
         """
@@ -228,11 +229,11 @@ class RequestEncoder:
                 self.fit.leave_out(f"strict of the tool {tool.name}")
         return function
 
+    @abstractmethod
     def named_choice(self, name: str) -> dict[str, Any]:
         """
         Ask for the tool *name*.
         """
-        raise NotImplementedError
 
     def _tool_choice(self, asked: str) -> dict[str, Any]:
         words = self.quirks.tool_choice

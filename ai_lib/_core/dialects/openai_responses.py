@@ -142,8 +142,8 @@ class _Encoder(RequestEncoder):
         model = self._model()
         body: dict[str, Any] = {**self.quirks.body, **self.family.body}
         body |= {"model": model, "input": items}
-        if "store" not in self.quirks.drop:
-            body["store"] = False
+        if store := self.quirks.responses_names.get("store", "store"):
+            body[store] = False
         body |= self._parameters(effort)
         body |= self.tools()
         body |= self._format(items)
@@ -171,7 +171,7 @@ class _Encoder(RequestEncoder):
         for name, wire in _NAMES.items():
             value = self.value_of(name, effort)
             if value is not None:
-                found[wire] = self.within(wire, value)
+                found[wire] = value
         for name in _UNKNOWN:
             value = getattr(self.request, name)
             if value not in (None, (), NEUTRAL.get(name)):
@@ -207,7 +207,8 @@ class _Encoder(RequestEncoder):
             return {}
         schema = {"name": "output", **(form.get("json_schema") or {})}
         is_schema = form["type"] == "json_schema"
-        if elsewhere := self.quirks.rename.get("text.format"):
+        # Who has another name for it kept the form that Chat has, too.
+        if elsewhere := self.quirks.responses_names.get("text.format"):
             more = {"json_schema": schema} if is_schema else {}
             return {elsewhere: {"type": form["type"], **more}}
         more = schema if is_schema else {}

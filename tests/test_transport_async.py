@@ -1,0 +1,247 @@
+"""
+The async transport: httpx, with a client whose transport is a fake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import anyio
+import httpx
+import pytest
+from faults import completion, event, events
+from twins import KEY, PROMPT, ask
+
+import ai_lib_async
+from ai_lib_async import (
+    AiClient,
+    AuthenticationError,
+    IncompleteStreamError,
+    NetworkError,
+    RequestTimeoutError,
+    Timeout,
+)
+
+URL = "https://api.example.com/v1"
+
+
+def run(answer, use, **settings):
+    """
+    Run ``use(client)`` in an event loop, with a client whose requests *answer* answers.
+    """
+
+    async def main():
+        fake = httpx.MockTransport(answer)
+        async with httpx.AsyncClient(transport=fake) as mine:
+            settings.setdefault("max_retries", 0)
+            client = AiClient(
+                "openai", api_key=KEY, base_url=URL, http_client=mine, **settings
+            )
+            async with client:
+                return await use(client)
+
+    return asyncio.run(main())
+
+
+class Pieces(httpx.AsyncByteStream):
+    """
+    A body in pieces; an exception among them is raised.
+    """
+
+    def __init__(self, *pieces):
+        self.pieces = pieces
+        self.closed = False
+
+    async def __aiter__(self):
+        for piece in self.pieces:
+            if isinstance(piece, BaseException):
+                raise piece
+            if piece is None:
+                await anyio.sleep_forever()
+            yield piece
+
+    async def aclose(self):
+        self.closed = True
+
+
+def test_calls_can_be_faked():
+    """
+    ``httpx.MockTransport`` stands in for the network.
+    """
+    requests = []
+
+    async def answer(request):
+        requests.append(request)
+        return httpx.Response(200, content=completion("hi"))
+
+    response = run(answer, lambda client: client.chat_completion(ask()))
+
+    assert "hi" == response.text
+    assert f"Bearer {KEY}" == requests[0].headers["authorization"]
+    assert PROMPT == json.loads(requests[0].content)["messages"][0]["content"]
+    assert str(len(requests[0].content)) == requests[0].headers["content-length"]
+
+
+def test_streams_can_be_faked():
+    """
+    Streams are read as their pieces come, and closed at their end.
+    """
+    body = Pieces(*events("a", "b"))
+
+    async def use(client):
+        opened = await client.chat_completion_stream(ask())
+        return await opened.until_done()
+
+    response = run(lambda request: httpx.Response(200, stream=body), use)
+
+    assert "ab" == response.text
+    assert body.closed
+
+
+def test_stream_that_is_left_is_closed():
+    """
+    A stream that is left in the middle closes its body, also an endless one.
+    """
+    body = Pieces(*[event("a")] * 100_000)
+
+    async def use(client):
+        async with await client.chat_completion_stream(ask()) as opened:
+            async for _ in opened:
+                break
+
+    run(lambda request: httpx.Response(200, stream=body), use)
+
+    assert body.closed
+
+
+def test_stream_can_be_cancelled():
+    """
+    ``cancel`` ends a wait for the next piece.
+    """
+    body = Pieces(event("a"), None)
+
+    async def use(client):
+        opened, handle = client.chat_completion_stream_with_cancel(ask())
+        await anext(opened)
+        asyncio.get_running_loop().call_soon(handle.cancel)
+        with pytest.raises(ai_lib_async.StreamCancelledError):
+            await anext(opened)
+
+    run(lambda request: httpx.Response(200, stream=body), use)
+
+    assert body.closed
+
+
+def test_silence_ends_where_the_timeout_says():
+    """
+    Deadlines hold whatever sends the request.
+    """
+    body = Pieces(event("a"), None)
+
+    async def use(client):
+        opened = await client.chat_completion_stream(ask())
+        with pytest.raises(RequestTimeoutError) as caught:
+            await opened.until_done()
+        return caught.value
+
+    error = run(
+        lambda request: httpx.Response(200, stream=body), use, timeout=Timeout(idle=0.05)
+    )
+
+    assert "a" == error.partial.text
+
+
+def test_error_status_is_read():
+    """
+    An error's body is read and told.
+    """
+
+    async def answer(request):
+        headers = {"x-request-id": "r1"}
+        return httpx.Response(401, json={"error": {"message": "no"}}, headers=headers)
+
+    async def use(client):
+        with pytest.raises(AuthenticationError, match="no") as caught:
+            await client.chat_completion(ask())
+        return caught.value
+
+    assert "r1" == run(answer, use).request_id
+
+
+ERRORS = [
+    pytest.param(httpx.ConnectError("refused"), "refused", id="connect"),
+    pytest.param(httpx.ReadError("reset"), "reset", id="read"),
+    pytest.param(httpx.RemoteProtocolError("rubbish"), "rubbish", id="protocol"),
+    pytest.param(httpx.ProxyError("proxy"), "proxy", id="proxy"),
+    pytest.param(httpx.UnsupportedProtocol("klingon"), "klingon", id="scheme"),
+    pytest.param(httpx.DecodingError("odd"), "odd", id="decoding"),
+    pytest.param(httpx.InvalidURL("no URL"), "no URL", id="URL"),
+    pytest.param(httpx.ReadTimeout(""), "timed out", id="time-out"),
+    pytest.param(UnicodeError("odd"), "odd", id="another library's"),
+    pytest.param(OSError(104, "x"), "reset by peer", id="OSError"),
+]
+
+
+@pytest.mark.parametrize(("raised", "words"), ERRORS)
+def test_every_error_of_httpx_is_one_of_ours(raised, words):
+    """
+    What httpx raises is a ``NetworkError`` that says the same, without its exception.
+    """
+
+    async def answer(request):
+        raise raised
+
+    async def use(client):
+        with pytest.raises(NetworkError, match=words) as caught:
+            await client.chat_completion(ask())
+        return caught.value
+
+    error = run(answer, use)
+
+    assert "api.example.com" in str(error)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+@pytest.mark.parametrize(("raised", "words"), ERRORS)
+def test_every_error_in_a_body_is_one_of_ours(raised, words):
+    """
+    In the body of a stream, too: it is a cut one, with what had come.
+    """
+    body = Pieces(event("a"), raised)
+
+    async def use(client):
+        opened = await client.chat_completion_stream(ask())
+        with pytest.raises(NetworkError, match=words) as caught:
+            await opened.until_done()
+        return caught.value
+
+    error = run(lambda request: httpx.Response(200, stream=body), use)
+
+    assert isinstance(error, IncompleteStreamError | RequestTimeoutError)
+    assert "a" == error.partial.text
+    assert body.closed
+
+
+def test_redirects_and_authentication_of_the_client_are_not_used():
+    """
+    What the caller's client would follow or add by itself does not happen to our requests.
+    """
+    requests = []
+
+    async def answer(request):
+        requests.append(request)
+        return httpx.Response(302, headers={"location": "https://elsewhere.example/"})
+
+    async def main():
+        settings = {"follow_redirects": True, "auth": ("someone", "else")}
+        fake = httpx.MockTransport(answer)
+        async with httpx.AsyncClient(transport=fake, **settings) as mine:
+            client = AiClient("openai", api_key=KEY, base_url=URL, http_client=mine)
+            with pytest.raises(ai_lib_async.InvalidResponseError):
+                await client.chat_completion(ask())
+
+    asyncio.run(main())
+
+    assert [f"Bearer {KEY}"] == [one.headers["authorization"] for one in requests]
