@@ -236,11 +236,13 @@ class _Progress:
             self._half_open = info.get("return_value")
         elif event.endswith("start_tls.complete"):
             self._half_open = None
-        elif event.endswith("send_request_headers.started"):
-            if info["request"].method != b"CONNECT":  # a proxy's tunnel
-                self._half_open = None
-                self._call.deadlines.connected()
-                self.wait.extend()
+        elif (
+            event.endswith("send_request_headers.started")
+            and info["request"].method != b"CONNECT"  # which opens a proxy's tunnel
+        ):
+            self._half_open = None
+            self._call.deadlines.connected()
+            self.wait.extend()
 
     async def give_up(self) -> None:
         """

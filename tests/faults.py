@@ -9,13 +9,13 @@ in their place (``stall``, ``reset``, ``hang_up``, ``wait_for(event)``, ``drip(â
 
 from __future__ import annotations
 
-import gzip
 import json
 import socket
 import struct
 import subprocess
 import threading
 import time
+import zlib
 from contextlib import contextmanager, suppress
 
 import attrs
@@ -340,7 +340,9 @@ def reset(exchange):
     """
     Drop the connection with a RST.
     """
-    exchange.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    exchange.sock.setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
     exchange.sock.close()
     raise Over
 
@@ -555,7 +557,7 @@ def bomb(size, *, start=b"", piece=2**20):
     """
     *size* zero bytes behind *start*, compressed.
     """
-    compressor = gzip.zlib.compressobj(9, wbits=31)
+    compressor = zlib.compressobj(9, wbits=31)
     pieces = [compressor.compress(start)]
     block = b" " * piece
     pieces += [compressor.compress(block) for _ in range(size // piece)]
@@ -614,7 +616,9 @@ def make_certificates(folder):
 
     extensions = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
     subject = ["-subj", "/CN=Throwaway CA", "-days", "2"]
-    openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", ca, *subject, *extensions)
+    openssl(
+        "req", "-x509", *curve, "-keyout", ca_key, "-out", ca, *subject, *extensions
+    )
     openssl(
         "req", *curve, "-keyout", leaf_key, "-out", request, "-subj", "/CN=localhost"
     )

@@ -168,7 +168,9 @@ def test_host_imports_core_only(name):
 
 
 DIALECTS = {
-    name: path for name, path in CORE.items() if name.startswith("ai_lib._core.dialects.")
+    name: path
+    for name, path in CORE.items()
+    if name.startswith("ai_lib._core.dialects.")
 }
 NEVER_IN_A_DIALECT = (
     "breaker",
@@ -219,9 +221,13 @@ def loaded_by(code):
     """
     Run code in a fresh interpreter; give the modules that are loaded then, and the threads alive.
     """
-    tail = "; import sys, threading; print(*sys.modules); print(threading.active_count())"
+    tail = (
+        "; import sys, threading; print(*sys.modules); print(threading.active_count())"
+    )
     command = [sys.executable, "-S", "-c", f"{SETUP}{code}{tail}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True
+    )
     modules, threads = done.stdout.splitlines()
     return set(modules.split()), int(threads)
 
@@ -268,7 +274,9 @@ import sys, threading
 print(*sys.modules); print(threading.active_count())
 """
     command = [sys.executable, "-S", "-c", SETUP + use]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True
+    )
     loaded = set(done.stdout.splitlines()[0].split())
 
     assert "httpx" in loaded

@@ -96,7 +96,11 @@ def test_errors_are_found_where_they_say_they_are():
     code = f"import pickle; e = pickle.loads({data!r}); print(type(e), e.retry_after)"
 
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}",
+        ],
         capture_output=True,
         text=True,
         check=True,

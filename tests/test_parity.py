@@ -186,13 +186,18 @@ def test_what_waits_is_awaited(name):
     plain = (
         isinstance(awaited, property | classmethod | staticmethod)
         or member in PLAIN
-        or (member.startswith("__") and member not in ("__enter__", "__exit__", "__next__"))
+        or (
+            member.startswith("__")
+            and member not in ("__enter__", "__exit__", "__next__")
+        )
     )
 
     assert plain != inspect.iscoroutinefunction(awaited)
 
 
-@pytest.mark.parametrize("package", [ai_lib, ai_lib_async], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "package", [ai_lib, ai_lib_async], ids=lambda one: one.__name__
+)
 def test_constructors_differ_by_their_http_library_alone(package):
     """
     The constructors take the same keywords, but for ``session`` and ``http_client``.
@@ -224,7 +229,8 @@ def test_at_most_two_positional_arguments(name):
         kinds = [
             parameter
             for parameter in inspect.signature(function).parameters.values()
-            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+            if parameter.kind
+            in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
             and parameter.name not in ("self", "cls")
         ]
         assert len(kinds) <= 2, f"{name}.{key}"

@@ -102,7 +102,7 @@ def test_error_status_is_read(client, provider):
     ("raised", "words"),
     [
         pytest.param(requests.ConnectionError("no route"), "no route", id="connection"),
-        pytest.param(requests.Timeout("too late"), "", id="time-out"),
+        pytest.param(requests.Timeout("too late"), "timed out", id="time-out"),
         pytest.param(requests.exceptions.InvalidURL("no URL"), "no URL", id="URL"),
         pytest.param(
             requests.exceptions.ChunkedEncodingError("cut"), "cut", id="encoding"
@@ -166,7 +166,8 @@ def reading(server):
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     def read(*pieces):
-        spaced = [part for piece in pieces for part in (piece, faults.pause(0.0005))]
+        gap = faults.pause(0.0005)
+        spaced = [part for piece in pieces for part in (piece, gap)]
         server.script(faults.raw(head, *spaced, keep=True))
         return twin.client(server).chat_completion_stream(ask()).until_done().text
 
@@ -188,14 +189,22 @@ BODY = [*map(event, ("a", "b")), faults.FINISH, faults.DONE]
     "pieces",
     [
         pytest.param([chunk(one) for one in BODY] + [b"0\r\n\r\n"], id="as usual"),
-        pytest.param([chunk(one, size=b"%X") for one in BODY] + [b"0\r\n\r\n"], id="capitals"),
-        pytest.param([chunk(one, size=b"%08x") for one in BODY] + [b"0\r\n\r\n"], id="zeros"),
+        pytest.param(
+            [chunk(one, size=b"%X") for one in BODY] + [b"0\r\n\r\n"], id="capitals"
+        ),
+        pytest.param(
+            [chunk(one, size=b"%08x") for one in BODY] + [b"0\r\n\r\n"], id="zeros"
+        ),
         pytest.param(
             [chunk(one, size=b'%x;a="b";c') for one in BODY] + [b"0;x\r\n\r\n"],
             id="extensions",
         ),
-        pytest.param([chunk(one, size=b"%x  ") for one in BODY] + [b"0 \r\n\r\n"], id="blanks"),
-        pytest.param([chunk(one, end=b"\n") for one in BODY] + [b"0\n\n"], id="line feeds"),
+        pytest.param(
+            [chunk(one, size=b"%x  ") for one in BODY] + [b"0 \r\n\r\n"], id="blanks"
+        ),
+        pytest.param(
+            [chunk(one, end=b"\n") for one in BODY] + [b"0\n\n"], id="line feeds"
+        ),
         pytest.param(
             [chunk(one) for one in BODY] + [b"0\r\nA: b\r\nC: d\r\n\r\n"], id="trailers"
         ),
@@ -206,7 +215,8 @@ BODY = [*map(event, ("a", "b")), faults.FINISH, faults.DONE]
         ),
         pytest.param([b"".join(map(chunk, BODY)) + b"0\r\n\r\n"], id="all at once"),
         pytest.param(
-            [b"".join(map(chunk, BODY)), b"0", b"\r", b"\n", b"\r", b"\n"], id="slow end"
+            [b"".join(map(chunk, BODY)), b"0", b"\r", b"\n", b"\r", b"\n"],
+            id="slow end",
         ),
     ],
 )
@@ -229,14 +239,28 @@ def test_chunked_bodies_are_read_at_every_cut(reading):
 
 @pytest.mark.parametrize(
     "size",
-    [b"", b"-5", b"+5", b"0x5", b"1_0", b"zz", b"5 5", b"\xff", b"5\x00", b";", b"5" * 100],
+    [
+        b"",
+        b"-5",
+        b"+5",
+        b"0x5",
+        b"1_0",
+        b"zz",
+        b"5 5",
+        b"\xff",
+        b"5\x00",
+        b";",
+        b"5" * 100,
+    ],
 )
 def test_what_is_no_size_of_a_chunk_is_an_error(reading, size):
     """
     A size that is none breaks the answer off; it is never guessed.
     """
+    rest = size + b"\r\n" + event("b") + b"\r\n0\r\n\r\n"
+
     with pytest.raises(NetworkError):
-        reading(chunk(event("a")), size + b"\r\n", event("b"), b"\r\n0\r\n\r\n")
+        reading(chunk(event("a")), rest, faults.hang_up)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +278,7 @@ def test_broken_chunks_break_the_answer_off(reading, rest):
     A body that is not framed as it should be is no whole answer.
     """
     with pytest.raises(NetworkError):
-        reading(chunk(event("a")), rest)
+        reading(chunk(event("a")), rest, faults.hang_up)
 
 
 def test_answer_behind_a_chunked_one_is_its_own(server):

@@ -146,7 +146,9 @@ def test_silence_ends_where_the_timeout_says():
         return caught.value
 
     error = run(
-        lambda request: httpx.Response(200, stream=body), use, timeout=Timeout(idle=0.05)
+        lambda request: httpx.Response(200, stream=body),
+        use,
+        timeout=Timeout(idle=0.05),
     )
 
     assert "a" == error.partial.text

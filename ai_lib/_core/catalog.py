@@ -731,7 +731,6 @@ CATALOG: tuple[ProviderSpec, ...] = (
             ranges={"temperature": (0, 1)},
             families="bedrock",
             remote_images=False,
-            error_codes={"modelstreamerrorexception": "server"},
         ),
     ),
     ProviderSpec(

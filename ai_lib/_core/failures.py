@@ -49,7 +49,7 @@ def failure_of(
     if words := call.deadlines.expired():
         return RequestTimeoutError(f"{host}: {words}.")
     causes = list(_causes(error))
-    if any(isinstance(one, TimeoutError) for one in causes):
+    if any(_is_timeout(one) for one in causes):
         return RequestTimeoutError(f"{host}: timed out.")
     if certificate := _certificate(causes):
         return NetworkError(
@@ -88,6 +88,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield one
         waiting += [getattr(one, "reason", None), *one.args]
         waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
+def _is_timeout(error: BaseException) -> bool:
+    # The HTTP libraries' own are no builtin ones, and cannot be imported here.
+    return isinstance(error, TimeoutError) or "Timeout" in type(error).__name__
 
 
 def _certificate(causes: list[BaseException]) -> str | None:

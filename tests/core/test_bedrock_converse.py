@@ -40,11 +40,12 @@ from ai_lib._core.errors import (
     ServerError,
     UnsupportedFeatureError,
 )
-from ai_lib._core.flow import Run, Send
+from ai_lib._core.flow import Close, Run, Send
 from ai_lib._core.http import HttpRequest, HttpResponse, Signature
 from ai_lib._core.messages import AudioPart, FilePart, ImagePart, Message, TextPart
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.registry import Target, resolve
+from ai_lib._core.secrets import Secret
 from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.timeouts import Timeout
 from ai_lib._core.tools import Tool, ToolCall
@@ -347,6 +348,18 @@ def test_claude_takes_one_way_of_sampling():
     assert "together with temperature" in request.warnings[0]
 
 
+def test_sampling_that_excludes_thinking():
+    """
+    An older Claude takes none while it thinks; a ``top_k`` at its side then neither.
+    """
+    request = encoded(
+        model=SONNET, temperature=0.2, top_k=5, reasoning_effort="low", max_tokens=9000
+    )
+
+    assert {"maxTokens": 9000} == request.json()["inferenceConfig"]
+    assert "while it thinks" in request.warnings[0]
+
+
 # Thinking
 
 
@@ -354,6 +367,7 @@ def test_claude_takes_one_way_of_sampling():
     ("model", "effort", "fields", "warned"),
     [
         pytest.param("us.anthropic.claude-haiku-5-5", "low", {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}}, False, id="claude-5"),
+        pytest.param("us.anthropic.claude-sonnet-5-5", "none", {"thinking": {"type": "between_tools"}}, True, id="claude-5.5-none"),
         pytest.param(SONNET, "low", {"thinking": {"type": "enabled", "budget_tokens": 2048}}, False, id="budget"),
         pytest.param("openai.gpt-oss-120b-1:0", "medium", {"reasoning_effort": "medium"}, False, id="gpt-oss"),
         pytest.param("openai.gpt-oss-120b-1:0", "none", {"reasoning_effort": "low"}, True, id="gpt-oss-none"),
@@ -643,6 +657,37 @@ def test_turns_alternate_and_begin_with_the_user():
         ("assistant", [{"text": "So:"}]),
     ] == [(one["role"], one["content"]) for one in request.json()["messages"]]
     assert "a dot was sent" in request.warnings[0]
+
+
+def test_what_says_nothing_is_no_turn():
+    """
+    An empty answer between two messages of the user's leaves one turn; the name of a user is left out.
+    """
+    request = encoded(
+        [Message.user("a", name="Ann"), Message.assistant(), Message.user("b")]
+    )
+
+    (turn,) = request.json()["messages"]
+    assert [{"text": "a"}, {"text": "b"}] == turn["content"]
+    assert "the name of a message" in request.warnings[0]
+
+
+def test_result_without_an_id_is_of_the_oldest_open_call():
+    """
+    Some formats have no ids.
+    """
+    sent = turns_of(
+        Message.user("Hi"),
+        Message.assistant(tool_calls=[CALL, ToolCall("t2", "now")]),
+        Message("tool", "3 C"),
+        Message("tool", "noon"),
+        Message("tool", "lost"),
+        tools=[WEATHER],
+    )
+
+    ids = [one["toolResult"]["toolUseId"] for one in sent[2]["content"]]
+    assert ["t1", "t2"] == ids[:2]
+    assert ids[2].startswith("tooluse_")
 
 
 def test_late_system_message_is_within_the_users_turn():
@@ -1093,6 +1138,35 @@ def test_exception_in_a_stream_is_raised(kind, words, error):
 
     assert "Hi" == caught.value.partial.text
     assert kind == caught.value.code
+
+
+def test_exception_before_the_first_word_is_tried_again(monkeypatch):
+    """
+    Until something was given, a busy stream is as good as a busy answer.
+    """
+    monkeypatch.delenv("AI_BASE_URL", raising=False)
+    settings = Settings(
+        provider="bedrock",
+        api_key=Secret("a-key-of-a-test", "api_key"),
+        model=NOVA,
+        provider_options={"region": "eu-west-1"},
+    )
+    core = ClientCore.configured(settings, serve=lambda file: None, sign=sign)
+    busy = HttpResponse(status=200, stream=object())
+    good = HttpResponse(status=200, stream=object())
+    refusal = message("throttlingException", {"message": "Busy"}, is_event=False)
+
+    (source, decoder), effects = drive(
+        core.chat_completion_stream(ChatCompletionRequest("", "Hi"), Call(Timeout())),
+        busy,
+        BEGIN + refusal,
+        good,
+        BEGIN + delta(text="Hi"),
+    )
+
+    assert source is good.stream
+    assert "Hi" == decoder.next_chunk().text
+    assert [Close(busy.stream)] == [one for one in effects if isinstance(one, Close)]
 
 
 def test_exception_before_the_first_word_has_no_partial_answer():

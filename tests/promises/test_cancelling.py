@@ -283,7 +283,7 @@ def test_close_from_another_thread_frees_who_opens(pair, server, in_thread):
     ``close`` reaches a stream whose first chunk is still waited for.
     """
     server.script(stream(faults.stall))
-    opened, handle = pair.client(server).stream_with_cancel(ask())
+    opened, _ = pair.client(server).stream_with_cancel(ask())
 
     reading = in_thread(opened.until_failed)
     eventually(lambda: waits(opened))
@@ -355,7 +355,7 @@ def test_interrupt_passes_through_a_blocking_stream(
     server.script(silence())
     twin = BlockingTwin()
     client = twin.client(server, max_retries=1)
-    opened, handle = client.stream_with_cancel(ask())
+    opened, _ = client.stream_with_cancel(ask())
 
     def press():
         server.until_requests(1)
@@ -514,11 +514,17 @@ def test_own_exception_in_the_loop_frees_the_connection(twin, server):
     server.script(stream(faults.event("a"), faults.stall))
     client = twin.client(server)
 
-    with pytest.raises(ZeroDivisionError), client.chat_completion_stream(ask()) as one:
-        for chunk in one:
-            assert 1 / (chunk.text == "b")
+    opened = client.chat_completion_stream(ask())
 
-    assert "closed" == one.outcome
+    def use():
+        with opened:
+            for chunk in opened:
+                assert 1 / (chunk.text == "b")
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+
+    assert "closed" == opened.outcome
     server.until_left()
 
 

@@ -9,6 +9,7 @@ import gc
 import os
 import threading
 import warnings
+from pathlib import Path
 
 import faults
 import httpx
@@ -200,9 +201,11 @@ def test_nothing_grows_in_a_thousand_calls(pair, server):
         client.chat_completion_stream(ask("cut")).until_failed()
 
     def raised():
-        with pytest.raises(ZeroDivisionError):
+        try:
             for _ in client.chat_completion_stream(ask("stall")):
                 raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
 
     def whole():
         assert "hi" == client.chat_completion(ask("hi")).text
@@ -230,7 +233,7 @@ def _counts(server):
     gc.collect()
     return {
         "threads": threading.active_count(),
-        "files": len(os.listdir("/proc/self/fd")),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
         "objects": len(gc.get_objects()),
     }
 
@@ -333,9 +336,7 @@ def test_dead_connection_is_replaced(twin, server):
 
 @pytest.mark.parametrize("end", [faults.hang_up, faults.reset], ids=["closed", "reset"])
 @pytest.mark.parametrize("function", ["chat_completion", "chat_completion_stream"])
-def test_connection_that_dies_with_the_request_is_replaced(
-    twin, server, end, function
-):
+def test_connection_that_dies_with_the_request_is_replaced(twin, server, end, function):
     """
     A kept connection that dies before a byte of the answer is replaced, with the identical request.
     """
@@ -480,9 +481,7 @@ def test_http_client_of_the_caller_is_used_and_left_open(server):
                 first = await client.chat_completion(ask("a"))
                 opened = await client.chat_completion_stream(ask("b"))
                 second = await opened.until_done()
-            third = await mine.post(
-                server.url, json={"messages": [{"content": "c"}]}
-            )
+            third = await mine.post(server.url, json={"messages": [{"content": "c"}]})
         return first.text, second.text, third.status_code
 
     result = twin.call(use)
@@ -600,7 +599,9 @@ def in_child(function):
     Run a function in a forked process; give what reads its exit code.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: of threads and forks
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # 3.12: of threads and forks
         child = os.fork()
     if child == 0:
         code = 1

@@ -67,7 +67,9 @@ def _dig(value, seen, depth=4):
         return
     seen.add(id(value))
     yield _shown(value)
-    if isinstance(value, types.ModuleType | type | types.FunctionType | threading.Thread):
+    if isinstance(
+        value, types.ModuleType | type | types.FunctionType | threading.Thread
+    ):
         return
     if isinstance(value, dict):
         inner = [*value.keys(), *value.values()]
@@ -186,7 +188,9 @@ FAILURES = {
     "reset in the head": faults.raw(b"HTTP/1.1 200 OK\r\nX-", faults.reset),
     "reset in the body": reply(KEY.encode(), faults.reset, length=9999),
     "rubbish head": faults.raw(KEY.encode() + b"\r\n\r\n", faults.hang_up),
-    "status of rubbish": faults.raw(f"HTTP/1.1 {KEY} No\r\n\r\n".encode(), faults.hang_up),
+    "status of rubbish": faults.raw(
+        f"HTTP/1.1 {KEY} No\r\n\r\n".encode(), faults.hang_up
+    ),
     "reason": faults.raw(
         f"HTTP/1.1 500 {KEY}\r\nContent-Length: 0\r\n\r\n".encode(), faults.hang_up
     ),
@@ -348,7 +352,9 @@ def test_no_item_of_a_batch_shows_the_key(pair, server):
     "settings",
     [
         pytest.param({"base_url": "nonsense"}, id="base URL"),
-        pytest.param({"base_url": f"https://user:{KEY}@example.com"}, id="URL with key"),
+        pytest.param(
+            {"base_url": f"https://user:{KEY}@example.com"}, id="URL with key"
+        ),
         pytest.param({"dialect": "klingon"}, id="dialect"),
         pytest.param({"proxy": "nonsense://x"}, id="proxy"),
         pytest.param({"ca_bundle": "/nowhere"}, id="certificates"),
@@ -410,7 +416,10 @@ def test_no_repr_shows_the_key(pair, server, monkeypatch):
     shown = [client.one, response, items, opened.one, prepared, target, *inside]
 
     for one in shown:
-        assert KEY not in f"{one} {one!r} {_shown(vars(one) if hasattr(one, '__dict__') else 0)}"
+        assert (
+            KEY
+            not in f"{one} {one!r} {_shown(vars(one) if hasattr(one, '__dict__') else 0)}"
+        )
     assert KEY not in prepared.to_curl()
     assert "OPENAI_API_KEY" in prepared.to_curl()
     assert PROMPT in prepared.to_curl()
@@ -684,7 +693,9 @@ def test_netrc_is_not_read(pair, server, tmp_path, monkeypatch, way):
         settings["session"] = requests.Session()
 
     pair.client(server, **settings).chat_completion(ask())
-    keyless = pair.client(server, provider="ollama", api_key=None, dialect="openai_chat")
+    keyless = pair.client(
+        server, provider="ollama", api_key=None, dialect="openai_chat"
+    )
     keyless.chat_completion(ask())
     if settings:
         settings["session"].close()

@@ -84,7 +84,10 @@ def test_cut_stream_never_looks_whole(twin, server, cut, framing):
     go_on = threading.Event()
     server.script(
         stream(
-            event("a"), faults.wait_for(go_on), *cut, framing=framing,
+            event("a"),
+            faults.wait_for(go_on),
+            *cut,
+            framing=framing,
             length=10_000 if cut else None,
         )
     )
@@ -258,9 +261,7 @@ def test_dripping_bytes_do_not_keep_a_stream_alive(twin, server):
     """
     Bytes inside one line are silence: only complete lines count.
     """
-    server.script(
-        stream(event("a"), b"data: ", faults.drip_forever(b"x", every=0.02))
-    )
+    server.script(stream(event("a"), b"data: ", faults.drip_forever(b"x", every=0.02)))
     client = twin.client(server, timeout=Timeout(idle=0.25))
 
     opened = client.chat_completion_stream(ask())
@@ -307,7 +308,9 @@ def test_every_cut_of_the_bytes_gives_the_same_chunks(pair, server):
     """
     Where the bytes of a stream are cut does not matter, not even inside a letter.
     """
-    data = b"".join(events("a\u2028b", "\u00e9\u4f60", "c\u0085d")).replace(b"\n", b"\r\n")
+    data = b"".join(events("a\u2028b", "\u00e9\u4f60", "c\u0085d")).replace(
+        b"\n", b"\r\n"
+    )
     client = pair.client(server)
     expected = ["a\u2028b", "\u00e9\u4f60", "c\u0085d"]
 

@@ -4,13 +4,12 @@ Conversations in Anthropic's format: turns that alternate, the system's word apa
 
 from __future__ import annotations
 
-import re
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 
 from ai_lib._core.dialects._anthropic_answers import STATE, THINKING
+from ai_lib._core.dialects._call_ids import CallIds
 from ai_lib._core.dialects._shared import (
     Adjustments,
     arguments_object,
@@ -112,7 +111,7 @@ class Conversation:
         Join neighbours of one side; what tools gave and a late system say is the user's side.
         """
         turns: list[_Turn] = []
-        ids = _CallIds()
+        ids = CallIds(128, "toolu")
         for message in messages:
             role = "assistant" if message.role is Role.ASSISTANT else "user"
             if not turns or turns[-1].role != role:
@@ -124,7 +123,7 @@ class Conversation:
             _strip_end(turns[-1].blocks)
         return turns
 
-    def _add(self, turn: _Turn, message: Message, ids: _CallIds) -> None:
+    def _add(self, turn: _Turn, message: Message, ids: CallIds) -> None:
         match message.role:
             case Role.ASSISTANT:
                 turn.blocks += self._assistant(message, ids)
@@ -153,7 +152,7 @@ class Conversation:
         )
         turn.blocks += [_text(f"<system>\n{one['text']}\n</system>") for one in texts]
 
-    def _assistant(self, message: Message, ids: _CallIds) -> list[Block]:
+    def _assistant(self, message: Message, ids: CallIds) -> list[Block]:
         """
         Give an answer back as it came, if it is still what it was.
         """
@@ -184,7 +183,7 @@ class Conversation:
             return blocks
         return [one for one in blocks if not _is(one, *THINKING)]
 
-    def _call(self, call: ToolCall, ids: _CallIds) -> Block:
+    def _call(self, call: ToolCall, ids: CallIds) -> Block:
         return {
             "type": "tool_use",
             "id": ids.of_call(call.id),
@@ -192,7 +191,7 @@ class Conversation:
             "input": arguments_object(call),
         }
 
-    def _result(self, message: Message, ids: _CallIds) -> Block:
+    def _result(self, message: Message, ids: CallIds) -> Block:
         found = {
             "type": "tool_result",
             "tool_use_id": ids.of_result(message.tool_call_id),
@@ -279,54 +278,6 @@ class _Turn:
         yield {"role": self.role, "content": _plain(said)}
         if system:
             yield {"role": "system", "content": _plain(system)}
-
-
-@attrs.define
-class _CallIds:
-    """
-    Ids of calls as they are taken: of letters, digits, ``_`` and ``-``, and each of one call only.
-
-    Other providers make up the same id anew in every answer, and have other characters in theirs.
-    """
-
-    _sent: dict[str, str] = attrs.field(factory=dict)
-    _taken: set[str] = attrs.field(factory=set)
-    _open: list[str] = attrs.field(factory=list)
-
-    def of_call(self, id: str) -> str:
-        """
-        Give the id to send for a call.
-        """
-        base = sent = _clean(id)
-        number = 1
-        while sent in self._taken:
-            number += 1
-            sent = f"{base}_{number}"
-        self._taken.add(sent)
-        self._sent[id] = sent
-        self._open.append(sent)
-        return sent
-
-    def of_result(self, id: str | None) -> str:
-        """
-        Give the id to send with a result; without one it is the oldest open call's.
-        """
-        if id is None:
-            return self._open.pop(0) if self._open else _clean("")
-        sent = self._sent.get(id) or _clean(id)
-        if sent in self._open:
-            self._open.remove(sent)
-        return sent
-
-
-_CLEAN = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-
-def _clean(id: str) -> str:
-    if _CLEAN.fullmatch(id):
-        return id
-    digest = blake2b(id.encode("utf-8", "replace"), digest_size=12).hexdigest()
-    return f"toolu_{digest}"
 
 
 def _text(text: str) -> Block:

@@ -376,5 +376,13 @@ def _place(index: int | None) -> int:
 
 
 _EXCEPTION = "exception:"
-#: What a request would have been answered with, had it been refused before the stream began.
-_STATUSES = {"validationException": 400}
+#: What a request is answered with that fails so before its stream begins. ConverseStream, "Errors", read
+#: 2026-11; but for the second, which is 424 there and no fault of the request's.
+_STATUSES = {
+    "internalServerException": 500,
+    "modelStreamErrorException": 500,
+    "modelTimeoutException": 408,
+    "serviceUnavailableException": 503,
+    "throttlingException": 429,
+    "validationException": 400,
+}

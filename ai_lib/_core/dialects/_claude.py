@@ -4,6 +4,7 @@ What Claude wants in a request, whoever serves it and in whatever format.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ai_lib._core.dialects._shared import Adjustments, as_dict
@@ -44,11 +45,15 @@ def budget_within(
 
 
 def why_refused(
-    family: Family, request: ChatCompletionRequest, name: str, *, reasons: bool
+    family: Family,
+    request: ChatCompletionRequest,
+    name: str,
+    *,
+    model: str,
+    reasons: bool,
 ) -> str | None:
     """
-    Say why a model does not take a parameter of sampling, in words that follow its name, the model's
-    as ``{model}``; ``None``: it does.
+    Say why *model* does not take a parameter of sampling, in words that follow its name; ``None``: it does.
 
     Args:
         reasons: Whether it thinks before it answers.
@@ -57,9 +62,9 @@ def why_refused(
     if value is None or family.fixed.get(name) == value:
         return None
     if name in family.drop:
-        return "with {model}"
+        return f"with {model}"
     if name in family.drop_while_reasoning and reasons:
-        return "with {model} while it thinks"
+        return f"with {model} while it thinks"
     others = [one for one in family.only_one_of if getattr(request, one) is not None]
     return f"together with {others[0]}" if name in others[1:] else None
 
@@ -93,15 +98,15 @@ def closed_schema(schema: Any) -> tuple[Any, set[str]]:
     if isinstance(schema, list | tuple):
         pairs = [closed_schema(one) for one in schema]
         return [one for one, _ in pairs], {word for _, lost in pairs for word in lost}
-    if not isinstance(schema, dict):
+    if not isinstance(schema, Mapping):
         return schema, set()
     found: dict[str, Any] = {}
     lost: set[str] = set()
     for key, value in schema.items():
-        if key in _NAMED_SCHEMAS and isinstance(value, dict):
-            pairs = [closed_schema(one) for one in value.values()]
-            found[key] = dict(zip(value, (one for one, _ in pairs), strict=True))
-            lost.update(*(words for _, words in pairs))
+        if key in _NAMED_SCHEMAS and isinstance(value, Mapping):
+            named = {name: closed_schema(one) for name, one in value.items()}
+            found[key] = {name: one for name, (one, _) in named.items()}
+            lost.update(*(words for _, words in named.values()))
         elif key in _SCHEMAS:
             found[key], words = closed_schema(value)
             lost |= words

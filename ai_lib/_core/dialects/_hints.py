@@ -52,7 +52,7 @@ _UNITS = {
     "ns": 1e-9,
 }
 _TRY_AGAIN = re.compile(
-    r"\b(?:try again|retry|wait)(?: in| after| for)? "
+    r"\b(?:try again|retry|wait|available)(?: in| after| for)? "
     r"((?:[0-9]{1,9}(?:\.[0-9]{1,9})?\s?[a-zµ]{1,12}[ ,]?){1,4})"
 )
 # The longer ones first: one may hold another.

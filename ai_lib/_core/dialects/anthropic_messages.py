@@ -21,6 +21,7 @@ from ai_lib._core.dialects._anthropic_answers import (
     response_of,
 )
 from ai_lib._core.dialects._anthropic_turns import Conversation
+from ai_lib._core.dialects._claude import budget_within, closed_schema, why_refused
 from ai_lib._core.dialects._errors import error_in, error_of
 from ai_lib._core.dialects._shared import (
     Adjustments,
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from ai_lib._core.dialects import OnUnsupported
 
 _VERSION = {"anthropic-version": "2023-06-01"}
-#: The least budget of thinking. "Extended thinking", read 2026-11.
-_LEAST_BUDGET = 1024
 
 
 # Requests
@@ -187,7 +186,7 @@ class _Encoder:
         said = self.family.efforts.get(asked)
         if said is None:
             return {"output_config": {"effort": asked}}
-        found = self._with_room(asked, dict(said))
+        found = budget_within(self.fit, self.request, dict(said))
         told = as_dict(found.get("output_config")).get("effort", asked)
         kind = as_dict(found.get("thinking")).get("type")
         if told != asked or (asked == "none" and kind != "disabled"):
@@ -195,23 +194,6 @@ class _Encoder:
             parameter = f"reasoning_effort={asked!r}"
             self.fit.change(parameter, f"{words} was sent instead", why=why)
         return found
-
-    def _with_room(self, asked: str, said: dict[str, Any]) -> dict[str, Any]:
-        """
-        Make a budget of thinking smaller than the bound of the whole answer.
-        """
-        budget = as_dict(said.get("thinking")).get("budget_tokens")
-        limit = self.request.max_tokens
-        if budget is None or limit is None or budget < limit:
-            return said
-        parameter = f"reasoning_effort={asked!r}"
-        why = f"with max_tokens={limit}"
-        if limit <= _LEAST_BUDGET:
-            self.fit.leave_out(parameter, why=why)
-            return {}
-        budget = max(_LEAST_BUDGET, limit // 2)
-        self.fit.change(parameter, f"a budget of {budget} tokens was sent", why=why)
-        return {**said, "thinking": {"type": "enabled", "budget_tokens": budget}}
 
     def _max_tokens(self) -> int:
         if self.request.max_tokens is not None:
@@ -225,7 +207,13 @@ class _Encoder:
         names = dict(_FIELDS)
         for name in _SAMPLING:
             value = getattr(self.request, name)
-            why = None if value is None else self._why_not(name)
+            why = why_refused(
+                self.family,
+                self.request,
+                name,
+                model=self.target.model,
+                reasons=self.reasons,
+            )
             if why is not None:
                 del names[name]
                 if (name, value) != ("top_p", 1):
@@ -238,21 +226,6 @@ class _Encoder:
         if stops:
             found["stop_sequences"] = stops
         return found | self._user()
-
-    def _why_not(self, name: str) -> str | None:
-        family, model = self.family, self.target.model
-        if family.fixed.get(name) == getattr(self.request, name):
-            return None
-        if name in family.drop:
-            return f"with {model}"
-        if name in family.drop_while_reasoning and self.reasons:
-            return f"with {model} while it thinks"
-        given = [
-            one for one in family.only_one_of if getattr(self.request, one) is not None
-        ]
-        if name in given[1:]:
-            return f"together with {given[0]}"
-        return None
 
     def _user(self) -> dict[str, Any]:
         known = dict(self.request.metadata or {})
@@ -268,7 +241,7 @@ class _Encoder:
         asked = "Answer with one JSON object and nothing else: no words around it."
         schema = (form.get("json_schema") or {}).get("schema")
         if schema is not None and "json_schema" in self.family.takes:
-            closed, lost = _closed(schema)
+            closed, lost = closed_schema(schema)
             if lost:
                 words = ", ".join(sorted(lost))
                 self.fit.change(f"{words} in a schema", "the schema was sent without")
@@ -352,56 +325,6 @@ class _Encoder:
         found = conversation.encode(self.request.messages, self.asked)
         self.betas |= conversation.betas
         return found
-
-
-#: Keywords whose values are schemas under names of the caller's.
-_NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions"})
-_SCHEMAS = frozenset({"items", "anyOf", "allOf", "oneOf", "not", "prefixItems"})
-#: Keywords that are refused. "Structured outputs", read 2026-11.
-_NO_KEYWORDS = frozenset(
-    {
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "maxItems",
-        "uniqueItems",
-    }
-)
-
-
-def _closed(schema: Any) -> tuple[Any, set[str]]:
-    """
-    Say of every object that it has no more properties, as is required, and leave out what is refused.
-
-    Returns:
-        The schema, and the keywords that were left out.
-    """
-    if isinstance(schema, list | tuple):
-        pairs = [_closed(one) for one in schema]
-        return [one for one, _ in pairs], {word for _, lost in pairs for word in lost}
-    if not isinstance(schema, Mapping):
-        return schema, set()
-    found: dict[str, Any] = {}
-    lost: set[str] = set()
-    for key, value in schema.items():
-        if key in _NAMED_SCHEMAS and isinstance(value, Mapping):
-            named = {name: _closed(one) for name, one in value.items()}
-            found[key] = {name: one for name, (one, _) in named.items()}
-            lost.update(*(words for _, words in named.values()))
-        elif key in _SCHEMAS:
-            found[key], words = _closed(value)
-            lost |= words
-        elif key in _NO_KEYWORDS or (key == "minItems" and value not in (0, 1)):
-            lost.add(key)
-        else:
-            found[key] = value
-    if found.get("type") == "object":
-        found.setdefault("additionalProperties", False)
-    return found, lost
 
 
 # Answers

@@ -185,11 +185,17 @@ class _Encoder:
         """
         names = dict(_CONFIG)
         for name in _SAMPLING:
-            why = why_refused(self.family, self.request, name, reasons=self.reasons)
+            why = why_refused(
+                self.family,
+                self.request,
+                name,
+                model=self.target.model,
+                reasons=self.reasons,
+            )
             if why is not None:
                 del names[name]
                 if (name, self.request.top_p) != ("top_p", 1):
-                    self.fit.leave_out(name, why=why.format(model=self.target.model))
+                    self.fit.leave_out(name, why=why)
         found = plain_fields(self.fit, self.request, self.quirks, names)
         if "top_k" in found:
             self._add_top_k(found.pop("top_k"))
@@ -255,7 +261,7 @@ class _Encoder:
         form = self.request.response_format
         if form is None or form["type"] == "text":
             return {}
-        schema = as_dict(form.get("json_schema")).get("schema")
+        schema = (form.get("json_schema") or {}).get("schema")
         if schema is not None and "json_schema" in self.family.takes:
             wanted = {"type": "json_schema", "schema": self._closed(schema)}
             config = as_dict(self.own.get("output_config"))

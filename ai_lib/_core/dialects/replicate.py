@@ -127,7 +127,7 @@ def decode_response(
         InvalidResponseError: A body that cannot be read.
     """
     body = as_dict(decode_body(target, response))
-    status = body.get("status")
+    status = as_text(body.get("status"))
     if status == "succeeded":
         return _answer(target, body)
     if status in ("failed", "canceled", "aborted"):
