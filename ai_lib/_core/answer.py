@@ -4,6 +4,7 @@ What the chunks of a stream add up to, in the types of a whole answer; and the w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,9 @@ def unified_finish(reason: str | None, *, calls: bool) -> str | None:
     return reason
 
 
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
 @attrs.define(repr=False)
 class _Text:
     """
@@ -58,9 +62,12 @@ class _Text:
 
     def join(self) -> str:
         """
-        Give all of it.
+        Give all of it. Halves of a letter beyond U+FFFF, escaped in two events, are put together.
         """
-        return "".join((*self._blocks, *self._pieces))
+        text = "".join((*self._blocks, *self._pieces))
+        if _HALVES.search(text):
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text
 
 
 @attrs.define(repr=False)

@@ -55,9 +55,10 @@ class RetryPolicy:
         """
         if not isinstance(error, AiLibError) or isinstance(error, QuotaExhaustedError):
             return False
-        if "retryable" in vars(error) or not isinstance(error, ApiError):
-            return error.is_retryable  # the provider or the transport said so itself
-        return error.status_code in self.statuses
+        status = error.status_code if isinstance(error, ApiError) else None
+        if "retryable" in vars(error) or status is None or status < 400:
+            return error.is_retryable  # nothing but the error itself says it
+        return status in self.statuses
 
     def wait(self, failures: int, error: BaseException | None) -> float:
         """

@@ -1086,3 +1086,14 @@ def test_progress_is_a_completed_line_of_the_last_bytes(pieces, progressed):
         said.append(decoder.progressed)
 
     assert progressed == said
+
+
+def test_halves_of_a_letter_are_put_together():
+    """
+    An emoji whose escapes came in two events is one letter of the answer.
+    """
+    halves = sse({"t": "a\ud83d"}, {"t": "\ude00b"}, "[DONE]")
+
+    _, _, answer = outcome(decoder_of(), [halves])
+
+    assert "a😀b" == answer.text
