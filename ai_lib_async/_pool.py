@@ -15,6 +15,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
+import anyio
 import attrs
 import httpx
 
@@ -88,11 +89,28 @@ class Pool:
     One small pool and how many exchanges it carries.
     """
 
-    __slots__ = ("busy", "transport")
+    __slots__ = ("_closed", "busy", "transport")
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self.transport = transport
         self.busy = 0
+        self._closed = False
+
+    async def leave(self) -> None:
+        """
+        Count an exchange out.
+        """
+        self.busy -= 1
+        if self._closed:  # it may have opened a connection since
+            await self.close()
+
+    async def close(self) -> None:
+        """
+        Close every connection.
+        """
+        self._closed = True
+        with anyio.CancelScope(shield=True), suppress(Exception):
+            await self.transport.aclose()
 
 
 class Pools:
@@ -123,13 +141,6 @@ class Pools:
         pool.busy += 1
         return pool
 
-    @staticmethod
-    def leave(pool: Pool) -> None:
-        """
-        Count an exchange out.
-        """
-        pool.busy -= 1
-
     async def close(self) -> None:
         """
         Close every pool.
@@ -146,7 +157,7 @@ class Pools:
         pools = [pool for pools in self._by_proxy.values() for pool in pools]
         self._by_proxy.clear()
         for pool in pools:
-            await pool.transport.aclose()
+            await pool.close()
 
 
 class Loops:

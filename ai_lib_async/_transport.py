@@ -83,7 +83,7 @@ class ByteStream:
         if not self._closed and self._process == os.getpid():
             self._closed = True
             await _close(self._response, self._bytes)
-            self._place.leave()
+            await self._place.leave()
 
     def abandon(self) -> None:
         """
@@ -101,10 +101,10 @@ class _Place:
     def __init__(self, pool: Pool | None) -> None:
         self._pool = pool
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
-            Pools.leave(pool)
+            await pool.leave()
 
 
 class HttpxTransport:
@@ -187,7 +187,7 @@ class HttpxTransport:
             if response is not None:
                 await _close(response)
             await progress.give_up()
-            place.leave()
+            await place.leave()
         raise failure
 
 

@@ -636,6 +636,7 @@ ENGINE = """
 class Params:
     def __init__(self):
         self.model, self.cpuparams, self.cpuparams_batch = Plain(), Plain(), Plain()
+        self.sampling = Plain()
 
 class Plain:
     pass

@@ -104,7 +104,6 @@ def _no_collecting():
     """
     Keep the garbage collector out: deep in a parser's recursion, what it runs may fail.
     """
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
