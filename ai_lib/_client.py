@@ -14,7 +14,7 @@ from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import Plan, plan
 from ai_lib._core.call import Call, CancelHandle
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
-from ai_lib._core.client import NETWORK_KEYWORDS, ClientCore, Settings
+from ai_lib._core.client import ClientCore
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.errors import ClientClosedError
 from ai_lib._core.flow import Close, Effect, Flow, Read, Run, Send, Sleep
@@ -23,6 +23,7 @@ from ai_lib._core.messages import Message
 from ai_lib._core.providers import ModelInfo
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.secrets import Secret, as_key
+from ai_lib._core.settings import NETWORK_KEYWORDS, Settings
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import serve, sign
 from ai_lib._stream import ChatCompletionStream

@@ -265,13 +265,33 @@ def _prepared(
     if request.credential is not None:
         secret = request.credential.headers()
         headers |= {name: secret.pop(name).encode() for name in tuple(secret)}
-    return make(
+    prepared = make(
         request.method,
         request.url,
         headers=headers,
         content=request.body,
         extensions=extensions,
     )
+    prepared.stream = _Body(request.body or b"")
+    return prepared
+
+
+class _Body(httpx.AsyncByteStream):
+    """
+    The bytes of a request. Not a generator as httpx's is: trio warns of one that is left half
+    sent.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._left = [data]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 def _raw(response: httpx.Response) -> AsyncIterator[bytes]:

@@ -22,7 +22,8 @@ def _no_settings(monkeypatch):
     Keep what the machine's environment says out of the tests.
     """
     for name in list(os.environ):
-        if name.startswith("AI_") or name.endswith(_SETTINGS):
+        ours = name.startswith("AI_") and not name.startswith("AI_LIB_TEST_")
+        if ours or name.endswith(_SETTINGS):
             monkeypatch.delenv(name)
 
 

@@ -82,6 +82,14 @@ class Exchange:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self.send(data)
 
+    def begin_tls(self, context):
+        """
+        Shake hands.
+        """
+        plain = self.sock
+        self.sock = context.wrap_socket(plain, server_side=True)
+        self.server.replace(plain, self.sock)
+
     def receive(self):
         """
         Wait for one request; ``None``: the peer has left.
@@ -229,6 +237,14 @@ class FaultServer:
             thread.join(PATIENCE)
         assert not self.errors, self.errors
 
+    def replace(self, old, new):
+        """
+        Take one socket of a connection for another, to be closed with the server.
+        """
+        with self._changed:
+            self._sockets.discard(old)
+            self._sockets.add(new)
+
     @property
     def closing(self):
         """
@@ -287,17 +303,12 @@ class FaultServer:
             self._start(self._serve, sock, number)
 
     def _serve(self, sock, number):
-        plain, exchange = sock, None
+        exchange = Exchange(self, sock, number)
         try:
-            exchange = Exchange(self, sock, number)
             if self.greet is not None:
                 self.greet(exchange)
             if self.tls is not None:
-                sock = self.tls.wrap_socket(plain, server_side=True)
-                exchange.sock = sock
-                with self._changed:
-                    self._sockets.discard(plain)
-                    self._sockets.add(sock)
+                exchange.begin_tls(self.tls)
             while self._one(exchange):
                 pass
         except (Over, OSError):
@@ -305,10 +316,9 @@ class FaultServer:
         except Exception as error:  # noqa: BLE001  # shown by close()
             self.errors.append(error)
         finally:
-            for one in {plain, sock, exchange.sock if exchange else sock}:
-                one.close()
+            exchange.sock.close()
             with self._changed:
-                self._sockets -= {plain, sock}
+                self._sockets.discard(exchange.sock)
                 self.open -= 1
                 self._changed.notify_all()
 

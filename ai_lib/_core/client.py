@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
 
 import attrs
 
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
-from ai_lib._core.dialects import Dialect, Follow, OnUnsupported
+from ai_lib._core.dialects import Follow, OnUnsupported
 from ai_lib._core.dialects._hints import rate_limits_of, request_id_of
 from ai_lib._core.errors import (
     AiLibError,
@@ -25,7 +24,6 @@ from ai_lib._core.errors import (
     NetworkError,
 )
 from ai_lib._core.failures import bare
-from ai_lib._core.families import dialect_for
 from ai_lib._core.flow import Close, Flow, Sleep, read, run, send
 from ai_lib._core.http import (
     DEFAULT_LIMITS,
@@ -45,13 +43,12 @@ from ai_lib._core.network import (
 from ai_lib._core.providers import ModelInfo, Origin, ResolvedTarget
 from ai_lib._core.registry import (
     KeySource,
-    Target,
-    dialect_named,
-    resolve,
     resolve_model,
 )
 from ai_lib._core.retry import RetryPolicy
-from ai_lib._core.secrets import Secret, check_header
+from ai_lib._core.routes import Route, redirected, route_of
+from ai_lib._core.secrets import Secret
+from ai_lib._core.settings import Settings
 from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.timeouts import Timeout
 
@@ -66,98 +63,6 @@ _REDIRECTS = 3
 _REPLACEMENTS = 3
 #: Follow-ups of one answer; a provider that is polled answers long before.
 _FOLLOW_UPS = 10_000
-
-
-@attrs.frozen(kw_only=True)
-class Route:
-    """
-    A target with all that an attempt at it needs.
-
-    Attributes:
-        target: Where it goes.
-
-        dialect: The module that speaks its format.
-
-        key: Where its key comes from; ``None``: it needs none.
-
-        launch: Starts the embedded server, where there is one, and says where it listens.
-
-        chosen: The caller chose the dialect: no request goes in another.
-    """
-
-    target: ResolvedTarget
-    dialect: Dialect
-    key: KeySource | None = None
-    launch: Callable[[], Origin] | None = attrs.field(default=None, repr=False)
-    chosen: bool = False
-
-    def suited(self, request: ChatCompletionRequest, model: str) -> Route:
-        """
-        Give the route in the dialect that *request* needs: mostly this one.
-        """
-        name = self.target.dialect
-        if not self.chosen:
-            name = dialect_for(self.target, request, model)
-        if name == self.target.dialect:
-            return self
-        spec = attrs.evolve(self.target.spec, dialect=name)
-        target = attrs.evolve(self.target, spec=spec)
-        return attrs.evolve(self, target=target, dialect=dialect_named(name))
-
-
-#: Keywords that say how the network is reached: clients that differ in one share no connection.
-NETWORK_KEYWORDS = frozenset({"proxy", "disable_proxy", "ca_bundle"})
-
-
-def _to_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    for name, value in (headers or {}).items():
-        check_header(name, value)
-    return dict(headers or {})
-
-
-@attrs.frozen(kw_only=True)
-class Settings:
-    """
-    What a client was made with, as the constructor of ``AiClient`` describes it.
-    """
-
-    provider: str
-    api_key: Secret | Callable[[], str] | None = attrs.field(default=None, repr=False)
-    base_url: str | None = None
-    model: str | None = None
-    dialect: str | None = None
-    provider_options: Mapping[str, str] | None = None
-    timeout: float | Timeout | None = None
-    max_retries: int | None = None
-    retry: RetryPolicy | None = None
-    on_unsupported: OnUnsupported = attrs.field(
-        default="warn", validator=attrs.validators.in_(("warn", "error", "drop"))
-    )
-    proxy: str | None = attrs.field(default=None, repr=False)
-    disable_proxy: bool = False
-    ca_bundle: str | None = None
-    default_headers: Mapping[str, str] = attrs.field(
-        factory=dict, converter=_to_headers, repr=False
-    )
-    size_limits: SizeLimits | None = None
-
-    def keywords(self) -> dict[str, Any]:
-        """
-        The keywords that make the same settings again.
-        """
-        return {one.name: getattr(self, one.name) for one in attrs.fields(Settings)}
-
-    def policy(self) -> RetryPolicy:
-        """
-        When to retry, however it was said.
-        """
-        if self.max_retries is None:
-            return self.retry or RetryPolicy()
-        if self.retry is not None:
-            raise ValueError("max_retries and retry say the same: pass one of them")
-        if self.max_retries < 0:
-            raise ValueError(f"max_retries must not be negative: {self.max_retries}")
-        return RetryPolicy(attempts=self.max_retries + 1)
 
 
 @attrs.define(kw_only=True)
@@ -198,30 +103,10 @@ class ClientCore:
 
             sign: Signs a request that has a ``Signature``, with the credentials of this machine.
         """
-        named = Target.of(settings.provider)
-        wanted = Target(
-            named.provider,
-            settings.model or named.model,
-            api_key=settings.api_key,
-            base_url=settings.base_url,
-            dialect=settings.dialect,
-            provider_options=settings.provider_options,
-        )
-        target, key = resolve(wanted)
-        embedded = target.spec.embedded and settings.base_url is None
-        model, launch = wanted.model, None
-        if embedded:
-            file = model if model and model.lower().endswith(".gguf") else None
-            model, launch = None if file else model, partial(serve, file)
+        route, model = route_of(settings, serve)
         timeout = settings.timeout
         return cls(
-            route=Route(
-                target=target,
-                dialect=dialect_named(target.spec.dialect),
-                key=key,
-                launch=launch,
-                chosen=settings.dialect is not None,
-            ),
+            route=route,
             model=model,
             sign=sign,
             timeout=Timeout.of(
@@ -233,7 +118,7 @@ class ClientCore:
             limits=settings.size_limits or DEFAULT_LIMITS,
             network=resolve_network(
                 proxy=settings.proxy,
-                disable_proxy=settings.disable_proxy or embedded,
+                disable_proxy=settings.disable_proxy or route.launch is not None,
                 ca_bundle=settings.ca_bundle,
             ),
         )
@@ -323,7 +208,7 @@ class ClientCore:
         Send, once in the eyes of a user: dead connections replaced, redirects within the
         origin followed, an error status raised as what it means.
         """
-        replaced = redirected = 0
+        replaced = redirects = 0
         while True:
             if isinstance(request.credential, Signature):
                 request = yield from run(partial(self.sign, request))
@@ -338,13 +223,13 @@ class ClientCore:
                 break
             if response.stream is not None:
                 yield Close(response.stream)
-            if redirected == _REDIRECTS:
+            if redirects == _REDIRECTS:
                 raise InvalidResponseError(
                     f"{route.target.provider} redirects without end.",
                     status_code=response.status,
                 )
-            redirected += 1
-            request = _redirected(route, request, response)
+            redirects += 1
+            request = redirected(route, request, response)
         if response.stream is None:
             response = response.with_body(_inflated(response, self.limits))
         if response.status >= 400:
@@ -657,32 +542,3 @@ def _inflated(response: HttpResponse, limits: SizeLimits) -> bytes:
         if not failed:
             raise
         return b""
-
-
-def _redirected(
-    route: Route, request: HttpRequest, response: HttpResponse
-) -> HttpRequest:
-    """
-    Follow 307 and 308 within the origin; neither key nor prompt goes anywhere else.
-    """
-    where = response.headers.get("location", "")
-    try:
-        goal = urljoin(request.url, where) if where else ""
-        host = urlsplit(goal).hostname
-        same = _origin(goal) == _origin(request.url) and "@" not in goal
-    except ValueError:
-        host, same = None, False
-    if response.status not in (307, 308) or not same:
-        raise InvalidResponseError(
-            f"{route.target.provider} answered {response.status}, a redirect to"
-            f" {host or 'nowhere'}; neither key nor prompt was sent"
-            " there. If that is its new address, pass it as base_url=.",
-            status_code=response.status,
-        )
-    return attrs.evolve(request, url=goal)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.hostname, port

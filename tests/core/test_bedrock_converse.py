@@ -23,7 +23,7 @@ from ai_lib._core.chat import (
     Usage,
     UsageStatus,
 )
-from ai_lib._core.client import ClientCore, Settings
+from ai_lib._core.client import ClientCore
 from ai_lib._core.dialects import bedrock_converse
 from ai_lib._core.errors import (
     AiLibError,
@@ -46,6 +46,7 @@ from ai_lib._core.messages import AudioPart, FilePart, ImagePart, Message, TextP
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.registry import Target, resolve
 from ai_lib._core.secrets import Secret
+from ai_lib._core.settings import Settings
 from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.timeouts import Timeout
 from ai_lib._core.tools import Tool, ToolCall

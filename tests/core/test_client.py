@@ -16,12 +16,13 @@ from twins import KEY, PROMPT, ask
 
 from ai_lib._core import errors
 from ai_lib._core.call import Call
-from ai_lib._core.client import ClientCore, Settings
+from ai_lib._core.client import ClientCore
 from ai_lib._core.flow import Close, Read, Run, Send, Sleep
 from ai_lib._core.http import HttpRequest, HttpResponse, SizeLimits
 from ai_lib._core.providers import Origin
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.secrets import Secret
+from ai_lib._core.settings import Settings
 from ai_lib._core.timeouts import Timeout
 
 URL = "https://api.example.com/v1"

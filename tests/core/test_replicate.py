@@ -18,7 +18,7 @@ from ai_lib._core.chat import (
     Usage,
     UsageStatus,
 )
-from ai_lib._core.client import ClientCore, Settings
+from ai_lib._core.client import ClientCore
 from ai_lib._core.dialects import Follow, replicate
 from ai_lib._core.errors import (
     AiLibError,
@@ -38,6 +38,7 @@ from ai_lib._core.flow import Close, Read, Send, Sleep
 from ai_lib._core.http import HttpResponse
 from ai_lib._core.messages import AudioPart, FilePart, ImagePart, Message
 from ai_lib._core.providers import ResolvedTarget
+from ai_lib._core.settings import Settings
 from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.timeouts import Timeout
 from ai_lib._core.tools import Tool, ToolCall

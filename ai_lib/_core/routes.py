@@ -1,0 +1,122 @@
+"""
+Where attempts go: targets with all that is needed there, and how far a redirect may lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import urljoin, urlsplit
+
+import attrs
+
+from ai_lib._core.chat import ChatCompletionRequest
+from ai_lib._core.dialects import Dialect
+from ai_lib._core.errors import InvalidResponseError
+from ai_lib._core.families import dialect_for
+from ai_lib._core.http import HttpRequest, HttpResponse
+from ai_lib._core.providers import Origin, ResolvedTarget
+from ai_lib._core.registry import KeySource, Target, dialect_named, resolve
+from ai_lib._core.settings import Settings
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """
+    A target with all that an attempt at it needs.
+
+    Attributes:
+        target: Where it goes.
+
+        dialect: The module that speaks its format.
+
+        key: Where its key comes from; ``None``: it needs none.
+
+        launch: Starts the embedded server, where there is one, and says where it listens.
+
+        chosen: The caller chose the dialect: no request goes in another.
+    """
+
+    target: ResolvedTarget
+    dialect: Dialect
+    key: KeySource | None = None
+    launch: Callable[[], Origin] | None = attrs.field(default=None, repr=False)
+    chosen: bool = False
+
+    def suited(self, request: ChatCompletionRequest, model: str) -> Route:
+        """
+        Give the route in the dialect that *request* needs: mostly this one.
+        """
+        name = self.target.dialect
+        if not self.chosen:
+            name = dialect_for(self.target, request, model)
+        if name == self.target.dialect:
+            return self
+        spec = attrs.evolve(self.target.spec, dialect=name)
+        target = attrs.evolve(self.target, spec=spec)
+        return attrs.evolve(self, target=target, dialect=dialect_named(name))
+
+
+def route_of(
+    settings: Settings, serve: Callable[[str | None], Origin]
+) -> tuple[Route, str | None]:
+    """
+    Look up all that an attempt needs, and the client's default model.
+
+    Args:
+        settings: What the caller said.
+
+        serve: Starts the embedded server for a model file, or the default model, and says where it listens.
+    """
+    named = Target.of(settings.provider)
+    wanted = Target(
+        named.provider,
+        settings.model or named.model,
+        api_key=settings.api_key,
+        base_url=settings.base_url,
+        dialect=settings.dialect,
+        provider_options=settings.provider_options,
+    )
+    target, key = resolve(wanted)
+    embedded = target.spec.embedded and settings.base_url is None
+    model, launch = wanted.model, None
+    if embedded:
+        file = model if model and model.lower().endswith(".gguf") else None
+        model, launch = None if file else model, partial(serve, file)
+    route = Route(
+        target=target,
+        dialect=dialect_named(target.dialect),
+        key=key,
+        launch=launch,
+        chosen=settings.dialect is not None,
+    )
+    return route, model
+
+
+def redirected(
+    route: Route, request: HttpRequest, response: HttpResponse
+) -> HttpRequest:
+    """
+    Follow 307 and 308 within the origin; neither key nor prompt goes anywhere else.
+    """
+    where = response.headers.get("location", "")
+    try:
+        goal = urljoin(request.url, where) if where else ""
+        host = urlsplit(goal).hostname
+        same = _origin(goal) == _origin(request.url) and "@" not in goal
+    except ValueError:
+        host, same = None, False
+    if response.status not in (307, 308) or not same:
+        raise InvalidResponseError(
+            f"{route.target.provider} answered {response.status}, a redirect to"
+            f" {host or 'nowhere'}; neither key nor prompt was sent"
+            " there. If that is its new address, pass it as base_url=.",
+            status_code=response.status,
+        )
+    return attrs.evolve(request, url=goal)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port

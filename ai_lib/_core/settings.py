@@ -1,0 +1,70 @@
+"""
+What a client was made with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from ai_lib._core.dialects import OnUnsupported
+from ai_lib._core.http import SizeLimits
+from ai_lib._core.retry import RetryPolicy
+from ai_lib._core.secrets import Secret, check_header
+from ai_lib._core.timeouts import Timeout
+
+#: Keywords that say how the network is reached: clients that differ in one share no connection.
+NETWORK_KEYWORDS = frozenset({"proxy", "disable_proxy", "ca_bundle"})
+
+
+def _to_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    for name, value in (headers or {}).items():
+        check_header(name, value)
+    return dict(headers or {})
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """
+    What a client was made with, as the constructor of ``AiClient`` describes it.
+    """
+
+    provider: str
+    api_key: Secret | Callable[[], str] | None = attrs.field(default=None, repr=False)
+    base_url: str | None = None
+    model: str | None = None
+    dialect: str | None = None
+    provider_options: Mapping[str, str] | None = None
+    timeout: float | Timeout | None = None
+    max_retries: int | None = None
+    retry: RetryPolicy | None = None
+    on_unsupported: OnUnsupported = attrs.field(
+        default="warn", validator=attrs.validators.in_(("warn", "error", "drop"))
+    )
+    proxy: str | None = attrs.field(default=None, repr=False)
+    disable_proxy: bool = False
+    ca_bundle: str | None = None
+    default_headers: Mapping[str, str] = attrs.field(
+        factory=dict, converter=_to_headers, repr=False
+    )
+    size_limits: SizeLimits | None = None
+
+    def keywords(self) -> dict[str, Any]:
+        """
+        The keywords that make the same settings again.
+        """
+        return {one.name: getattr(self, one.name) for one in attrs.fields(Settings)}
+
+    def policy(self) -> RetryPolicy:
+        """
+        When to retry, however it was said.
+        """
+        if self.max_retries is None:
+            return self.retry or RetryPolicy()
+        if self.retry is not None:
+            raise ValueError("max_retries and retry say the same: pass one of them")
+        if self.max_retries < 0:
+            raise ValueError(f"max_retries must not be negative: {self.max_retries}")
+        return RetryPolicy(attempts=self.max_retries + 1)
