@@ -988,6 +988,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         key_required=False,
         embedded=True,
         capabilities=("tools", "json_mode", "json_schema", "reasoning", "list_models"),
+        verified="real server",
         docs_url="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
     ),
 )
