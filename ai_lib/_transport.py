@@ -214,12 +214,13 @@ class RequestsTransport:
         adapter = self._adapter
         if adapter is not None and self._process == os.getpid():
             return adapter
+        # Takes a while the first time: not under the lock, which a fork would leave taken.
+        tls = tls_context(self._settings, default=certifi.where)
         with self._lock:
             if self._users <= 0:
                 raise ClientClosedError("The client was closed.")
             if self._adapter is None or self._process != os.getpid():
                 # After a fork the parent's sockets are left alone: it still uses them.
-                tls = tls_context(self._settings, default=certifi.where)
                 self._adapter, self._process = Adapter(tls), os.getpid()
             return self._adapter
 

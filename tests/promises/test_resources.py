@@ -109,6 +109,24 @@ def test_abandoned_text_stream_does_not_warn(server):
     twin.close()
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_stream_dropped_behind_its_loop_is_quiet(server, backend):
+    """
+    A stream that outlives its event loop was closed with it, and is dropped without a word.
+    """
+    server.script(stream(event("a"), faults.stall))
+    twin = AsyncTwin(backend)
+    client = ai_lib_async.AiClient("openai", api_key=KEY, base_url=server.url)
+    opened = twin.call(client.chat_completion_stream, ask())
+
+    twin.close()
+    server.until_left()
+    del opened, client
+    gc.collect()
+
+    assert 0 == server.open
+
+
 def test_stream_that_was_never_opened_is_dropped_quietly(twin, server):
     """
     A stream that was made and never stepped sends nothing, and is closed or dropped without a word.
