@@ -111,6 +111,7 @@ from ai_lib._core.tools import (
     ToolCall,
     ToolChoice,
 )
+from ai_lib._core.version import __version__ as __version__
 from ai_lib._stream import (
     ChatCompletionStream,
 )

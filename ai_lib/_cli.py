@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from typing import TYPE_CHECKING, Any
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING
+
+from ai_lib._core.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,25 +100,6 @@ def _note(text: str) -> None:
         print("ai-lib:", " ".join(text.split()), file=sys.stderr)
 
 
-class _Version(Action):
-    """
-    Looks the version up only when it is asked for, unlike argparse's own.
-    """
-
-    def __call__(self, parser: ArgumentParser, *_: Any) -> None:
-        """
-        Print it, and exit.
-        """
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("ai-lib")
-        except PackageNotFoundError:
-            number = "(not installed, run from its source)"
-        print("ai-lib", number)
-        parser.exit()
-
-
 def _parser() -> ArgumentParser:
     layout = RawDescriptionHelpFormatter
     parser = ArgumentParser(
@@ -125,9 +108,7 @@ def _parser() -> ArgumentParser:
         epilog=f"{_EXAMPLES}\n{_EXIT_CODES}",
         formatter_class=layout,
     )
-    parser.add_argument(
-        "--version", action=_Version, nargs=0, help="print the version and exit"
-    )
+    parser.add_argument("--version", action="version", version=f"ai-lib {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     chat = commands.add_parser(
         "chat",

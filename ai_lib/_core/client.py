@@ -51,6 +51,7 @@ from ai_lib._core.secrets import Secret
 from ai_lib._core.settings import Settings
 from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.timeouts import Timeout
+from ai_lib._core.version import __version__
 
 T = TypeVar("T")
 
@@ -173,7 +174,7 @@ class ClientCore:
         headers = {
             "accept": "application/json",
             "accept-encoding": "gzip",
-            "user-agent": "ai-lib",
+            "user-agent": f"ai-lib/{__version__}",
             **_lowered(spec.headers),
             **_lowered(self.headers),
             **request.headers,
