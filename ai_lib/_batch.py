@@ -38,6 +38,7 @@ class BatchRun:
         self._ask = ask
         self._begin = begin
         self._changed = threading.Condition()
+        self._drawing = threading.Lock()
         self._workers = 0
         self._calls: set[Call] = set()
         self._failure: BaseException | None = None
@@ -71,8 +72,17 @@ class BatchRun:
             self._changed.notify_all()
 
     def _add_worker(self) -> None:
-        self._workers += 1
-        threading.Thread(target=self._work, daemon=True, name="ai_lib-batch").start()
+        try:
+            threading.Thread(
+                target=self._work, daemon=True, name="ai_lib-batch"
+            ).start()
+        except (
+            RuntimeError
+        ):  # no more threads are to be had: go on with those there are
+            if not self._workers:
+                raise
+        else:
+            self._workers += 1
 
     def _work(self) -> None:
         try:
@@ -89,20 +99,34 @@ class BatchRun:
         """
         Wait for something to do; ``None``: the batch is over.
         """
+        while self._entered():
+            with self._drawing:  # not under the other lock: the iterable may block
+                taken = self._plan.draw()
+            if taken is not None:
+                return taken
+            with self._changed:
+                self._plan.leave()
+                self._changed.notify_all()
+        return None
+
+    def _entered(self) -> bool:
+        """
+        Wait for a place; ``False``: the batch is over.
+        """
         with self._changed:
             while self._failure is None:
                 hold = self._hold_until - time.monotonic()
                 if hold > 0:
                     self._changed.wait(hold)
-                elif (taken := self._plan.take()) is not None:
+                elif self._plan.enter():
                     if self._workers < self._plan.limit:
                         self._add_worker()
-                    return taken
+                    return True
                 elif self._plan.over:
                     break
                 else:
                     self._changed.wait()
-            return None
+        return False
 
     def _one(self, index: int, request: ChatCompletionRequest) -> None:
         call = self._begin()

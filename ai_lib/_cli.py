@@ -5,9 +5,15 @@ The command line, ``ai-lib``: what a shell can ask, in terms of the public names
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from typing import TYPE_CHECKING
 
 from ai_lib._core.version import __version__
@@ -31,8 +37,21 @@ examples:
   ai-lib chat --json "Name three primes." | jq .usage
 
 Without --provider the first provider answers whose key is in the environment, such as
-OPENAI_API_KEY; without any key the local model does (pip install 'ai-lib[local]').
+OPENAI_API_KEY; without any key the local model does. That one needs the extra `local`:
+in the checkout, pip install '.[local]'.
 """
+
+#: Advice for programs, and what it means here.
+_ADVICE = (
+    (r"\bpass (?:api_key=|provider_options=\{.*?\}) or set\b", "set"),
+    (r"\b(pass|with) model=", r"\1 --model"),
+    (r"\bproxy= or AI_PROXY_URL, or pass disable_proxy=True", "AI_PROXY_URL"),
+    (
+        r"\bregister_provider\(.*?\)\) adds a provider",
+        "docs/providers.md lists the providers",
+    ),
+    (r"\bas the client's model\b", "as --model"),
+)
 
 _EXIT_CODES = """\
 exit codes:
@@ -77,9 +96,10 @@ def _reported(options: Namespace) -> int:
     from ai_lib import AiLibError, ConfigurationError, LocalModelError
 
     try:
+        _tell_of_the_model()
         _chat(options)
     except (ConfigurationError, LocalModelError) as error:
-        _note(f"error: {error}")
+        _note(f"error: {_for_the_shell(str(error))}")
         return _NOT_SET_UP
     except AiLibError as error:
         _note(f"error: {error}")
@@ -98,6 +118,27 @@ def _forgive_encoding() -> None:
 def _note(text: str) -> None:
     if sys.stderr is not None:
         print("ai-lib:", " ".join(text.split()), file=sys.stderr)
+
+
+def _for_the_shell(message: str) -> str:
+    for pattern, meaning in _ADVICE:
+        message = re.sub(pattern, meaning, message)
+    return message
+
+
+def _tell_of_the_model() -> None:
+    """
+    Show what is logged of the local model, such as that it is being fetched.
+    """
+    import logging
+
+    logger = logging.getLogger("ai_lib.local")
+    if sys.stderr is None or logger.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("ai-lib: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def _parser() -> ArgumentParser:
@@ -128,7 +169,7 @@ def _add_chat_arguments(chat: ArgumentParser) -> None:
         "prompt",
         nargs="*",
         metavar="PROMPT",
-        help="what to ask; what is piped in follows it after a blank line",
+        help="what to ask; - stands for standard input, which follows after a blank line",
     )
     add("-p", "--provider", metavar="ID", help="who is asked, such as openai or local")
     add(
@@ -138,7 +179,7 @@ def _add_chat_arguments(chat: ArgumentParser) -> None:
         help="the provider's name of the model, or PROVIDER/NAME, or a GGUF file",
     )
     add("-s", "--system", metavar="TEXT", help="how to answer")
-    add("--max-tokens", type=int, metavar="N", help="the answer's length at most")
+    add("--max-tokens", type=_length, metavar="N", help="the answer's length at most")
     add("--temperature", type=float, metavar="T", help="randomness; 0: none")
     add("--no-stream", action="store_true", help="print the answer when it is whole")
     add(
@@ -146,6 +187,13 @@ def _add_chat_arguments(chat: ArgumentParser) -> None:
         action="store_true",
         help="print the whole response as one JSON object (implies --no-stream)",
     )
+
+
+def _length(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
 
 
 def _chat(options: Namespace) -> None:
@@ -179,20 +227,27 @@ def _request(options: Namespace) -> ChatCompletionRequest:
 def _prompt(options: Namespace) -> str:
     words = [word for word in options.prompt if word != "-"]
     asked_for = not words or len(words) < len(options.prompt)
-    parts = [" ".join(words), _piped(asked_for=asked_for)]
+    piped = "" if _is_typed() and not options.prompt else _piped(asked_for=asked_for)
+    parts = [" ".join(words), piped]
     prompt = "\n\n".join(part for part in parts if part.strip())
+    if not prompt and not options.prompt and _is_typed():
+        options.fail('one question, one answer: ai-lib chat "…", or - to type it')
     if not prompt:
         options.fail("nothing to ask: give a PROMPT, or pipe one in")
     # An argument that is not text in the locale's encoding comes with stray surrogates.
     return prompt.encode(errors="surrogateescape").decode(errors="replace")
 
 
+def _is_typed() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def _piped(*, asked_for: bool) -> str:
     """
-    Read what is piped in, if it is asked for, or is a file and so surely ends: a pipe that this
+    Read what is piped in or typed, if it is asked for, or is a file and so surely ends: a pipe that this
     process only inherited may stay open for ever.
     """
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None:
         return ""
     if not asked_for and not stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
         return ""
@@ -202,6 +257,7 @@ def _piped(*, asked_for: bool) -> str:
 def _client(options: Namespace) -> AiClient:
     from ai_lib import AiClient
     from ai_lib._core.registry import first_configured, split_model_string
+    from ai_lib._core.routes import embedded_names
 
     model = options.model
     if options.provider:
@@ -211,10 +267,12 @@ def _client(options: Namespace) -> AiClient:
     if model and split_model_string(model):
         return AiClient(model)
     spec = first_configured()
-    client = AiClient(spec.id if spec else "local", model=model)
-    who = client.provider if spec else "no key is set; using the local model"
+    if spec is None:
+        _note(f"no key is set; using the local model ({embedded_names()[0]})")
+        return AiClient("local", model=model)
+    client = AiClient(spec.id, model=model)
     named = client.default_chat_model()
-    _note(who if named == "auto" else f"{who}, {named}")
+    _note(client.provider if named == "auto" else f"{client.provider}, {named}")
     return client
 
 

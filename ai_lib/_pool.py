@@ -88,6 +88,13 @@ class _Waits(socket.socket):
         finally:
             self._end(call)
 
+    def recv(self, *args: Any) -> bytes:
+        call = self._begin()  # TLS within the TLS of a proxy is read by this one
+        try:
+            return super().recv(*args)
+        finally:
+            self._end(call)
+
 
 class _Socket(_Waits):
     def connect(self, address: Any) -> None:

@@ -67,6 +67,7 @@ class ChatCompletionStream(StreamState):
             self._end_wait()
 
     def _open(self) -> None:
+        self._call.begin()
         self._source, self._decoder = self._opening()
 
     def _complete(self) -> None:

@@ -18,6 +18,7 @@ from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.network import NetworkSettings, tls_context
+from ai_lib._host.errand import Errand
 from ai_lib._pool import Adapter, working
 
 #: Bytes asked for at once; a read gives what there is.
@@ -80,11 +81,30 @@ class ByteStream:
         """
         call.deadlines.begin_drain(_DRAIN)
         try:
+            if not self._owned:
+                self._drain_of_session()
+                return
             with suppress(AiLibError):
                 while self.read(call):
                     pass
         finally:
             self.close()
+
+    def _drain_of_session(self) -> None:
+        """
+        Read the rest away where nothing bounds the socket's wait: in a thread that is woken in time.
+        """
+
+        def rest() -> None:
+            with suppress(Exception):
+                while self._next():
+                    pass
+
+        done = threading.Event()
+        Errand(rest, done.set)
+        if not done.wait(_DRAIN):
+            self._wake()
+            done.wait()
 
     def close(self) -> None:
         """
@@ -160,9 +180,16 @@ class RequestsTransport:
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
-            heard, reused = response is not None, not working.connected
+            heard = response is not None
+            # Of a session's connections nobody tells whether they were open before.
+            reused = self._session is None and not working.connected
             failure = failure_of(
-                error, call, url=request.url, heard=heard, reused=reused
+                error,
+                call,
+                url=request.url,
+                heard=heard,
+                reused=reused,
+                proxy=None if self._session else self._settings.proxy_for(request.url),
             )
         finally:
             working.call = None

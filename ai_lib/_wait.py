@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import RequestTimeoutError
+from ai_lib._host.errand import Errand
 
 T = TypeVar("T")
 
@@ -39,27 +40,14 @@ def aside(function: Callable[[], T], call: Call) -> T:
 
         StreamCancelledError: The call was cancelled.
     """
-    results: list[T] = []
-    errors: list[BaseException] = []
     woken = threading.Event()
-
-    def work() -> None:
-        try:
-            results.append(function())
-        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
-            errors.append(error)
-        finally:
-            woken.set()
-
     call.begin_wait(woken.set)
     try:
-        threading.Thread(target=work, daemon=True, name="ai_lib-aside").start()
+        errand = Errand(function, woken.set)
         woken.wait(call.deadlines.remaining())
     finally:
         call.end_wait()
     call.check()
-    if errors:
-        raise errors[0]
-    if not results:
+    if not errand.done:
         raise RequestTimeoutError(f"Waited in vain: {call.deadlines.expired()}.")
-    return results[0]
+    return errand.result()

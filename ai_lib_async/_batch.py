@@ -64,7 +64,9 @@ class BatchRun:
         try:
             while (taken := await self._next(group)) is not None:
                 await self._one(*taken)
-        except Exception as error:  # noqa: BLE001  # raised by ``run``
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001  # raised by ``run``, in no group
             self._failure = self._failure or error
             group.cancel_scope.cancel()
 
@@ -76,10 +78,13 @@ class BatchRun:
             hold = self._hold_until - anyio.current_time()
             if hold > 0:
                 await anyio.sleep(hold)
-            elif (taken := self._plan.take()) is not None:
-                if self._workers < self._plan.limit:
-                    self._add_worker(group)
-                return taken
+            elif self._plan.enter():
+                if (taken := self._plan.draw()) is not None:
+                    if self._workers < self._plan.limit:
+                        self._add_worker(group)
+                    return taken
+                self._plan.leave()
+                self._tell()
             elif self._plan.over:
                 return None
             else:
@@ -94,5 +99,8 @@ class BatchRun:
             outcome = error
         nap = self._plan.done(index, request, outcome)
         self._hold_until = max(self._hold_until, anyio.current_time() + nap)
+        self._tell()
+
+    def _tell(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import Plan, plan
 from ai_lib._core.call import Call, CancelHandle
-from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
+from ai_lib._core.chat import (
+    ChatCompletionRequest,
+    ChatCompletionResponse,
+    as_request,
+)
 from ai_lib._core.client import ClientCore
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.errors import ClientClosedError
@@ -22,7 +26,7 @@ from ai_lib._core.messages import Message
 from ai_lib._core.providers import ModelInfo
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.secrets import Secret, as_key
-from ai_lib._core.settings import NETWORK_KEYWORDS, Settings
+from ai_lib._core.settings import Settings
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import serve, sign
 from ai_lib_async._batch import BatchRun
@@ -156,7 +160,7 @@ class AiClient:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"<AiClient {self.provider} model={self.default_chat_model()!r}>"
+        return f"<AiClient {self.provider} model={self._core.named_model()!r}>"
 
     @property
     def provider(self) -> str:
@@ -170,16 +174,19 @@ class AiClient:
         Make a client with other settings that shares this one's connections, where proxies and
         certificates stay the same. Each is closed for itself.
 
+        Another *provider* takes none of this one's key, address, model, dialect and options along.
+
         Args:
             changes: Keywords of the constructor, and *provider*.
+
+        Raises:
+            ClientClosedError: This client was closed.
         """
-        keywords = {
-            "http_client": self._http_client,
-            **self._settings.keywords(),
-            **changes,
-        }
+        self._refuse_closed()
+        keywords = {"http_client": self._http_client, **self._settings.changed(changes)}
         client = type(self)(keywords.pop("provider"), **keywords)
-        if not changes.keys() & {*NETWORK_KEYWORDS, "http_client", "transport"}:
+        same = client._core.network == self._core.network
+        if same and not changes.keys() & {"http_client", "transport"}:
             client._given = self._given
             client._own = None if self._given else self._opened().share()
         return client
@@ -248,7 +255,7 @@ class AiClient:
             lambda: self._run(flow, call),
             call,
             provider=self.provider,
-            model=request.model,
+            model=as_request(request).model,
         )
         return stream, CancelHandle(call)
 
@@ -351,9 +358,12 @@ class AiClient:
         await self.close()
 
     def _begin(self) -> Call:
+        self._refuse_closed()
+        return Call(self._core.timeout)
+
+    def _refuse_closed(self) -> None:
         if self._closed:
             raise ClientClosedError("The client was closed; make a new one.")
-        return Call(self._core.timeout)
 
     async def _batch(self, work: Plan) -> list[BatchItem]:
         async def ask(
@@ -371,6 +381,7 @@ class AiClient:
             from ai_lib_async._transport import HttpxTransport
 
             with self._lock:
+                self._refuse_closed()
                 if self._own is None:
                     network = self._core.network
                     self._own = HttpxTransport(network, self._http_client)
@@ -393,8 +404,7 @@ class AiClient:
     async def _perform(self, effect: Effect, call: Call) -> Any:
         match effect:
             case Send():
-                if self._closed:
-                    raise ClientClosedError("The client was closed; make a new one.")
+                self._refuse_closed()
                 sender = self._given or self._opened()
                 return await sender.send(effect, call)
             case Read(stream):

@@ -67,6 +67,7 @@ class ChatCompletionStream(StreamState):
             self._end_wait()
 
     async def _open(self) -> None:
+        self._call.begin()
         self._source, self._decoder = await self._opening()
 
     async def _complete(self) -> None:

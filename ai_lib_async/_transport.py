@@ -181,7 +181,12 @@ class HttpxTransport:
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
             heard, reused = response is not None, progress.reused
             failure = failure_of(
-                error, call, url=request.url, heard=heard, reused=reused
+                error,
+                call,
+                url=request.url,
+                heard=heard,
+                reused=reused,
+                proxy=None if self._client else self._settings.proxy_for(request.url),
             )
         finally:
             if response is not None:

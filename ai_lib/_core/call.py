@@ -30,18 +30,35 @@ class Call:
 
         cancelled: Whether ``cancel`` was called.
 
+        provider: Who is asked, for errors; empty: not known yet.
+
         waited: Seconds slept since the last attempt.
     """
 
-    __slots__ = ("_lock", "_wake", "attempts", "cancelled", "deadlines", "waited")
+    __slots__ = (
+        "_lock",
+        "_wake",
+        "attempts",
+        "cancelled",
+        "deadlines",
+        "provider",
+        "waited",
+    )
 
     def __init__(self, timeout: Timeout) -> None:
         self.deadlines = Deadlines(timeout)
         self.attempts: list[Attempt] = []
         self.cancelled = False
+        self.provider = ""
         self.waited = 0.0
         self._wake: Callable[[], object] | None = None
         self._lock = threading.RLock()  # a signal handler may cancel
+
+    def begin(self) -> None:
+        """
+        Let its time run from now on.
+        """
+        self.deadlines = Deadlines(self.deadlines.timeout)
 
     def cancel(self) -> None:
         """
@@ -85,7 +102,14 @@ class Call:
     def stamp(self, error: AiLibError, *, provider: str, model: str) -> AiLibError:
         """
         Complete an error that leaves the call with what the call knows.
+
+        The message of one that several attempts ended in says how many, once.
         """
+        failed = sum(one.error is not None for one in self.attempts)
+        first = error.elapsed is None and not isinstance(error, StreamCancelledError)
+        if first and failed > 1 and self.attempts[-1].error is not None:
+            spent = f"{failed} attempts, {self.deadlines.elapsed:.1f} s"
+            error.args = (f"{error.message} ({spent})",)
         error.provider = error.provider or provider
         error.model = error.model or model or None
         error.attempts = tuple(self.attempts)
@@ -100,13 +124,16 @@ def cancelled_error() -> StreamCancelledError:
     return StreamCancelledError("The stream was cancelled.")
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class CancelHandle:
     """
     Stops a stream from anywhere.
     """
 
-    _call: Call = attrs.field(repr=False)
+    _call: Call
+
+    def __repr__(self) -> str:
+        return f"<CancelHandle cancelled={self.cancelled}>"
 
     def cancel(self) -> None:
         """

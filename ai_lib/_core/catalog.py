@@ -983,7 +983,6 @@ CATALOG: tuple[ProviderSpec, ...] = (
         name="The embedded model",
         dialect="openai_chat",
         base_url="http://127.0.0.1",
-        model_env=("LOCAL_MODEL",),
         default_model="local",
         key_required=False,
         embedded=True,

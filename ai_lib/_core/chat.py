@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ai_lib._core.checks import must_be, shown
 from ai_lib._core.messages import Message, Role
 from ai_lib._core.secrets import check_headers
 from ai_lib._core.tools import Tool, ToolCall
@@ -17,10 +18,10 @@ from ai_lib._core.tools import Tool, ToolCall
 if TYPE_CHECKING:
     from ai_lib._core.ledger import Attempt, RateLimits
 
-_optional = attrs.validators.optional
-_number = _optional(attrs.validators.instance_of((int, float)))
-_integer = _optional(attrs.validators.instance_of(int))
-_text = _optional(attrs.validators.instance_of(str))
+_number = must_be("a number", (int, float), optional=True)
+_integer = must_be("a whole number", int, optional=True)
+_positive = must_be("a whole number", int, optional=True, least=1)
+_text = must_be("a text", str, optional=True)
 
 
 class FinishReason(StrEnum):
@@ -54,7 +55,13 @@ def _to_messages(messages: Iterable[Message] | Message | str) -> tuple[Message, 
         return (Message.user(messages),)
     if isinstance(messages, Message):
         return (messages,)
+    if not isinstance(messages, Iterable) or isinstance(messages, Mapping):
+        raise TypeError(
+            f"messages must be a text or Message objects, not {shown(messages)}"
+        )
     found = tuple(messages)
+    if not found:
+        raise ValueError("messages must hold at least one message")
     wrong = [type(one).__name__ for one in found if not isinstance(one, Message)]
     if wrong:
         raise TypeError(f"messages must hold Message objects, not {wrong[0]}")
@@ -62,11 +69,31 @@ def _to_messages(messages: Iterable[Message] | Message | str) -> tuple[Message, 
 
 
 def _to_strings(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value or ())
+    if isinstance(value, str):
+        return (value,)
+    if value is not None and not isinstance(value, Iterable):
+        raise TypeError(f"stop must be a text or several, not {shown(value)}")
+    found = tuple(value or ())
+    wrong = [shown(one) for one in found if not isinstance(one, str)]
+    if wrong:
+        raise TypeError(f"stop must hold texts, not {wrong[0]}")
+    return found
 
 
 def _to_tools(tools: Iterable[Tool] | None) -> tuple[Tool, ...]:
-    return tuple(tools or ())
+    if isinstance(tools, Tool) or callable(tools):
+        tools = (tools,)
+    if tools is not None and not isinstance(tools, Iterable):
+        raise TypeError(f"tools must hold Tool objects, not {shown(tools)}")
+    found = tuple(tools or ())
+    for one in found:
+        if isinstance(one, Tool):
+            continue
+        name = getattr(one, "__name__", None) if callable(one) else None
+        way = f"; Tool.from_function({name}) makes one" if name else ""
+        but = "" if name else f", not {shown(one)}"
+        raise TypeError(f"tools must hold Tool objects{but}{way}")
+    return found
 
 
 def _to_mapping(value: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -129,12 +156,14 @@ class ChatCompletionRequest:
         extra_headers: Sent along. Not the key, host or length: ``ConfigurationError``.
     """
 
-    model: str = attrs.field(validator=attrs.validators.instance_of(str))
+    model: str = attrs.field(validator=must_be("a text", str))
     messages: tuple[Message, ...] = attrs.field(converter=_to_messages)
     temperature: float | None = attrs.field(
         default=None, kw_only=True, validator=_number
     )
-    max_tokens: int | None = attrs.field(default=None, kw_only=True, validator=_integer)
+    max_tokens: int | None = attrs.field(
+        default=None, kw_only=True, validator=_positive
+    )
     top_p: float | None = attrs.field(default=None, kw_only=True, validator=_number)
     top_k: int | None = attrs.field(default=None, kw_only=True, validator=_integer)
     frequency_penalty: float | None = attrs.field(
@@ -145,7 +174,7 @@ class ChatCompletionRequest:
     )
     stop: tuple[str, ...] = attrs.field(default=(), converter=_to_strings, kw_only=True)
     seed: int | None = attrs.field(default=None, kw_only=True, validator=_integer)
-    n: int | None = attrs.field(default=None, kw_only=True, validator=_integer)
+    n: int | None = attrs.field(default=None, kw_only=True, validator=_positive)
     logprobs: bool | None = attrs.field(default=None, kw_only=True)
     top_logprobs: int | None = attrs.field(
         default=None, kw_only=True, validator=_integer
@@ -185,6 +214,21 @@ class ChatCompletionRequest:
             raise ValueError(
                 'response_format["json_schema"]["schema"] must be a JSON schema'
             )
+
+
+def as_request(value: object) -> ChatCompletionRequest:
+    """
+    Give *value* if it is a request.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if isinstance(value, ChatCompletionRequest):
+        return value
+    raise TypeError(
+        f"request must be a ChatCompletionRequest, not {type(value).__name__};"
+        " quick_chat_text(model, text) takes a text"
+    )
 
 
 @attrs.frozen(kw_only=True)

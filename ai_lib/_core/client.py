@@ -12,7 +12,11 @@ from typing import Any, TypeVar
 import attrs
 
 from ai_lib._core.call import Call
-from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
+from ai_lib._core.chat import (
+    ChatCompletionRequest,
+    ChatCompletionResponse,
+    as_request,
+)
 from ai_lib._core.dialects import Follow, OnUnsupported
 from ai_lib._core.dialects._hints import rate_limits_of, request_id_of
 from ai_lib._core.errors import (
@@ -118,7 +122,7 @@ class ClientCore:
             headers=settings.default_headers,
             limits=settings.size_limits or DEFAULT_LIMITS,
             network=resolve_network(
-                proxy=settings.proxy,
+                proxy=None if route.launch else settings.proxy,
                 disable_proxy=settings.disable_proxy or route.launch is not None,
                 ca_bundle=settings.ca_bundle,
             ),
@@ -132,8 +136,18 @@ class ClientCore:
         """
         return self._named("") or self._listed or "auto"
 
+    def named_model(self) -> str | None:
+        """
+        Give the default model for display; ``None``: there is none.
+        """
+        try:
+            return self.default_chat_model()
+        except ConfigurationError:
+            return None
+
     def _named(self, requested: str) -> str | None:
-        return resolve_model(self.route.target.spec, requested, default=self.model)
+        spec = self.route.target.spec
+        return self.route.checked(resolve_model(spec, requested, default=self.model))
 
     def _model_of(self, requested: str, call: Call) -> Flow[str]:
         if model := self._named(requested) or self._listed:
@@ -152,7 +166,7 @@ class ClientCore:
         """
         Build the request that would be sent, without asking anybody for a key or a model.
         """
-        model = self._named(request.model) or self._listed or "auto"
+        model = self._named(as_request(request).model) or self._listed or "auto"
         route = self.route.suited(request, model)
         encoded = self._encode(route, request, model, stream=stream)
         return self._ready(route, encoded, route.key.secret if route.key else None)
@@ -183,11 +197,10 @@ class ClientCore:
         credential = None if key is None else key.credential(spec, secret)
         return attrs.evolve(request, headers=headers, credential=credential)
 
-    def _awake(self, call: Call) -> Flow[tuple[Route, Secret | None]]:
+    def _awake(self) -> Flow[tuple[Route, Secret | None]]:
         """
         Have the embedded server started and the key asked for, as far as there are any.
         """
-        del call
         route = self.route
         if route.launch is not None:
             origin = yield from run(route.launch)
@@ -203,7 +216,7 @@ class ClientCore:
     # Exchanges
 
     def _exchange(
-        self, route: Route, request: HttpRequest, *, stream: bool = False
+        self, call: Call, route: Route, request: HttpRequest, *, stream: bool = False
     ) -> Flow[HttpResponse]:
         """
         Send, once in the eyes of a user: dead connections replaced, redirects within the
@@ -213,6 +226,7 @@ class ClientCore:
         while True:
             if isinstance(request.credential, Signature):
                 request = yield from run(partial(self.sign, request))
+            call.deadlines.begin_connect()
             try:
                 response = yield from send(request, stream=stream, limits=self.limits)
             except NetworkError as error:
@@ -231,6 +245,7 @@ class ClientCore:
                 )
             redirects += 1
             request = redirected(route, request, response)
+        response = attrs.evolve(response, url=request.url)
         if response.stream is None:
             response = response.with_body(_inflated(response, self.limits))
         if response.status >= 400:
@@ -241,17 +256,18 @@ class ClientCore:
         self,
         call: Call,
         model: str,
-        exchange: Callable[[Route, Secret | None], Flow[T]],
+        exchange: Callable[[Route, Secret | None, dict[str, Any]], Flow[T]],
     ) -> Flow[T]:
         """
         Do one attempt, and write it down.
         """
         began = time.monotonic()
         waited, call.waited = call.waited, 0.0
-        facts: dict[str, Any] = {"provider": self.route.target.provider, "model": model}
+        call.provider = self.route.target.provider
+        facts: dict[str, Any] = {"provider": call.provider, "model": model}
         try:
-            route, secret = yield from self._awake(call)
-            result = yield from exchange(route, secret)
+            route, secret = yield from self._awake()
+            result = yield from exchange(route, secret, facts)
         except AiLibError as error:
             call.deadlines.end_attempt()
             facts["error"] = f"{type(error).__name__}: {error.message}"
@@ -259,7 +275,6 @@ class ClientCore:
             facts["request_id"] = error.request_id
             raise bare(error)  # noqa: B904  # as what it was raised from is
         else:
-            facts["status_code"] = 200
             return result
         finally:
             elapsed = time.monotonic() - began
@@ -312,17 +327,21 @@ class ClientCore:
         """
         Ask for a whole answer.
         """
-        model = yield from self._model_of(request.model, call)
+        model = yield from self._model_of(as_request(request).model, call)
 
         def exchange(
-            route: Route, secret: Secret | None
+            route: Route, secret: Secret | None, facts: dict[str, Any]
         ) -> Flow[ChatCompletionResponse]:
             route = route.suited(request, model)
             encoded = self._encode(route, request, model, stream=False)
             route = attrs.evolve(route, target=attrs.evolve(route.target, model=model))
             answer, decoded = yield from self._follow(call, route, encoded, secret)
             assert isinstance(decoded, ChatCompletionResponse)
-            return _completed(decoded, route.target, answer, encoded.warnings)
+            response = _completed(decoded, route.target, answer, encoded.warnings)
+            facts["status_code"] = answer.status
+            facts["request_id"] = response.request_id
+            facts["usage"] = response.usage
+            return response
 
         response = yield from self._retrying(
             call, model, lambda: self._attempt(call, model, exchange)
@@ -335,14 +354,18 @@ class ClientCore:
         """
         Open a stream and read it up to its first chunk.
         """
-        model = yield from self._model_of(request.model, call)
+        model = yield from self._model_of(as_request(request).model, call)
 
-        def exchange(route: Route, secret: Secret | None) -> Flow[Opened]:
+        def exchange(
+            route: Route, secret: Secret | None, facts: dict[str, Any]
+        ) -> Flow[Opened]:
             route = route.suited(request, model)
             encoded = self._encode(route, request, model, stream=True)
             target = attrs.evolve(route.target, model=model)
             route = attrs.evolve(route, target=target)
             answer = yield from self._open(call, route, encoded, secret)
+            facts["status_code"] = answer.status
+            facts["request_id"] = request_id_of(answer.headers)
             try:
                 decoder = self._decoder(route, target, answer, encoded.warnings)
                 if answer.stream is None:
@@ -386,7 +409,7 @@ class ClientCore:
         try:
             for _ in range(_FOLLOW_UPS):
                 ready = self._ready(route, request, secret)
-                answer = yield from self._exchange(route, ready)
+                answer = yield from self._exchange(call, route, ready)
                 decoded = route.dialect.decode_response(route.target, answer)
                 if not isinstance(decoded, Follow):
                     return answer, decoded
@@ -419,7 +442,7 @@ class ClientCore:
         headers = {**request.headers, "accept-encoding": "identity"}
         ready = self._ready(route, attrs.evolve(request, headers=headers), secret)
         call.deadlines.begin_attempt(stream=True)
-        return (yield from self._exchange(route, ready, stream=True))
+        return (yield from self._exchange(call, route, ready, stream=True))
 
     def _feed(
         self, call: Call, stream: ByteStream, decoder: ChunkDecoder
@@ -441,7 +464,7 @@ class ClientCore:
         warnings: tuple[str, ...],
     ) -> ChunkDecoder:
         def decode_whole(body: bytes) -> ChatCompletionResponse:
-            whole = HttpResponse(status=200, headers=answer.headers, body=body)
+            whole = attrs.evolve(answer, body=body, stream=None)
             decoded = route.dialect.decode_response(target, whole)
             if isinstance(decoded, Follow):
                 raise InvalidResponseError(
@@ -468,7 +491,9 @@ class ClientCore:
         List the provider's models, every page.
         """
 
-        def exchange(route: Route, secret: Secret | None) -> Flow[list[ModelInfo]]:
+        def exchange(
+            route: Route, secret: Secret | None, facts: dict[str, Any]
+        ) -> Flow[list[ModelInfo]]:
             target = route.target
             found: list[ModelInfo] = []
             request: HttpRequest | None = route.dialect.models_request(target)
@@ -478,7 +503,8 @@ class ClientCore:
                 while request is not None and request.url not in seen:
                     seen.add(request.url)
                     ready = self._ready(route, request, secret)
-                    answer = yield from self._exchange(route, ready)
+                    answer = yield from self._exchange(call, route, ready)
+                    facts["status_code"] = answer.status
                     page, request = route.dialect.decode_models(target, answer)
                     found += page
             finally:

@@ -5,6 +5,7 @@ What went wrong below HTTP, told from the HTTP library's exception: one reading 
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -18,6 +19,13 @@ from ai_lib._core.errors import (
 )
 from ai_lib._core.secrets import redact
 
+#: Said of a stream whose connection closed before its end mark.
+ENDED_EARLY = "ended the stream before the end of the answer"
+#: Said of a proxy that answers 407.
+PROXY_ASKS = (
+    "it asks for a user and a password (407), which belong into the proxy's URL"
+)
+
 
 def failure_of(
     error: BaseException,
@@ -27,6 +35,7 @@ def failure_of(
     heard: bool = True,
     reused: bool = False,
     stream: bool = False,
+    proxy: str | None = None,
 ) -> AiLibError:
     """
     Make the error to raise in place of *error*; raise it outside the ``except``, since the HTTP
@@ -44,25 +53,43 @@ def failure_of(
         reused: Whether it went over a connection that was open before.
 
         stream: Whether it was in the body of a stream.
+
+        proxy: By which proxy it went, where that is known.
     """
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    if words := call.deadlines.expired():
-        return RequestTimeoutError(f"{host}: {words}.")
+    host = _host(url)
+    who = f"{call.provider} ({host})" if call.provider else host
+    through = f" through the proxy {_host(proxy)}" if proxy and not heard else ""
     causes = list(_causes(error))
+    if words := call.deadlines.expired():
+        return RequestTimeoutError(f"{who}: {words}{through}.")
     if any(_is_timeout(one) for one in causes):
-        return RequestTimeoutError(f"{host}: timed out.")
+        return RequestTimeoutError(f"{who}: timed out{through}.")
     if certificate := _certificate(causes):
         return NetworkError(
-            f"{host}: its certificate is not trusted ({certificate}). If the network has"
+            f"{who}: its certificate is not trusted ({certificate}). If the network has"
             " a certificate of its own, name it with ca_bundle= or SSL_CERT_FILE.",
             retryable=False,
             failover=False,
         )
-    what = "The answer broke off" if heard else "No connection"
-    kind = IncompleteStreamError if stream else NetworkError
-    made = kind(redact(f"{host}: {what}: {_reason(causes)}."))
+    reason, lasting = _reason(causes, heard=heard, proxied=bool(through))
+    kind: type[NetworkError]
+    if stream:
+        kind, what = IncompleteStreamError, f"{who} {ENDED_EARLY}"
+    else:
+        state = "the answer broke off" if heard else f"no connection{through}"
+        if not reason:
+            state = "the answer broke off before its end" if heard else _NO_HEAD
+        kind, what = NetworkError, f"{who}: {state}"
+    sentence = f"{what}: {reason}" if reason else what
+    made = kind(redact(sentence if sentence.endswith("?") else f"{sentence}."))
+    if lasting:
+        made.retryable = False
     made.stale = reused and not heard
     return made
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def bare(error: AiLibError) -> AiLibError:
@@ -104,12 +131,65 @@ def _certificate(causes: list[BaseException]) -> str | None:
     return None
 
 
-def _reason(causes: list[BaseException]) -> str:
+_NO_HEAD = "the answer broke off in its headers: the server closed the connection"
+#: What OpenSSL calls an answer that is no TLS at all.
+_NO_TLS = frozenset(
+    "WRONG_VERSION_NUMBER HTTP_REQUEST HTTPS_PROXY_REQUEST UNKNOWN_PROTOCOL"
+    " PACKET_LENGTH_TOO_LONG RECORD_LAYER_FAILURE".split()
+)
+#: How the HTTP libraries say that a body, or a head, was not whole when the connection closed.
+_CLOSED = re.compile(
+    r"IncompleteRead|incomplete (?:chunked read|message body)|without sending"
+    r"|complete message body|ended in its head|closed connection without response"
+)
+_REFUSED_TUNNEL = re.compile(r"(?:Tunnel connection failed: )?(\d{3})\b")
+
+
+def _reason(
+    causes: list[BaseException], *, heard: bool, proxied: bool
+) -> tuple[str, bool]:
+    """
+    Say in words of ours why, nothing of a connection that was just closed, and whether it will stay
+    so.
+    """
+    import ssl
+
     for one in causes:
         if isinstance(one, socket.gaierror):
-            return "there is no such host name, or no name server answers"
+            return "there is no such host name, or no name server answers", False
+    if tls := _tls_reason(causes, heard=heard):
+        return tls
     for one in causes:
+        if isinstance(one, ssl.SSLError):
+            continue  # its errno is a code of OpenSSL's, not the system's
         if isinstance(one, OSError) and one.errno and 0 < one.errno < 4096:
-            return os.strerror(one.errno).lower()
+            return os.strerror(one.errno).lower(), False
+    if any(_CLOSED.search(f"{type(one).__name__} {one}") for one in causes):
+        return "", False
     innermost = causes[-1]
-    return (str(innermost) or type(innermost).__name__).rstrip(".")[:200]
+    words = (str(innermost) or type(innermost).__name__).rstrip(".")[:200]
+    if proxied and (refused := _REFUSED_TUNNEL.match(words)):
+        status = refused[1]
+        return (PROXY_ASKS, True) if status == "407" else (f"it answered {status}", False)
+    return words, False
+
+
+def _tls_reason(
+    causes: list[BaseException], *, heard: bool
+) -> tuple[str, bool] | None:
+    import ssl
+
+    for one in causes:
+        if not isinstance(one, ssl.SSLError):
+            continue
+        closed = isinstance(one, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        if closed or "EOF" in (one.reason or ""):
+            return "" if heard else "the connection closed during the TLS handshake", False
+        if one.reason in _NO_TLS and not heard:
+            return (
+                "TLS failed: the server does not speak it on this port; is it http://?",
+                True,
+            )
+        if one.reason:
+            return f"TLS failed: {one.reason.lower().replace('_', ' ')}", False
+    return None

@@ -116,6 +116,11 @@ def _size(body: bytes | None) -> str:
     return "None" if body is None else f"<{len(body)} bytes>"
 
 
+def _names_only(headers: Mapping[str, str]) -> str:
+    # Whatever callers add may be a secret of theirs, in a header that nobody else knows.
+    return f"<{', '.join(headers)}>"
+
+
 def _hide(url: str) -> str:
     return redact(url)
 
@@ -147,7 +152,7 @@ class HttpRequest:
 
     method: str = "POST"
     url: str = attrs.field(repr=_hide)
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=_names_only)
     body: bytes | None = attrs.field(default=None, repr=_size)
     credential: Credential | Signature | None = None
     warnings: tuple[str, ...] = ()
@@ -195,12 +200,15 @@ class HttpResponse:
         body: All of it, decompressed; of an error at most 64 KiB. Empty while *stream* is open.
 
         stream: The open body, if it was asked for and the status is a success.
+
+        url: What was asked for, where that is known.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=_hide_in)
     body: bytes = attrs.field(default=b"", repr=_size)
     stream: ByteStream | None = None
+    url: str = attrs.field(default="", repr=_hide)
 
     def with_body(self, body: bytes) -> HttpResponse:
         """

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import attrs
 
+from ai_lib._core.checks import must_be, shown
 from ai_lib._core.files import parse_data_url, read_file
 from ai_lib._core.tools import ToolCall
 
@@ -33,7 +34,7 @@ class TextPart:
     A piece of text.
     """
 
-    text: str = attrs.field(validator=attrs.validators.instance_of(str))
+    text: str = attrs.field(validator=must_be("a text", str))
 
 
 def _size(data: bytes | None) -> str:
@@ -191,6 +192,8 @@ def _to_content(
         return content
     if isinstance(content, Part):
         return (content,)
+    if not isinstance(content, Iterable) or isinstance(content, Mapping | bytes):
+        raise TypeError(f"content must be a text or parts, not {shown(content)}")
     parts = tuple(TextPart(part) if isinstance(part, str) else part for part in content)
     for part in parts:
         if not isinstance(part, Part):

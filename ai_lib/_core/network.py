@@ -195,6 +195,8 @@ def _checked_proxy(value: str, name: str) -> str:
         host = None
     if not host or not url.isprintable() or " " in url:
         raise ConfigurationError(f"{name} is not the URL of a proxy.")
+    if name == "proxy" and "://" not in value and parts.port is None:
+        raise ConfigurationError("proxy must be a URL such as http://host:port.")
     if parts.scheme not in ("http", "https"):
         raise ConfigurationError(
             f"{name} names a proxy that is not http:// or https://; name one of these with"
@@ -233,7 +235,7 @@ def tls_context(settings: NetworkSettings, default: Callable[[], str]) -> SSLCon
     Give the context that verifies servers: TLS 1.2 or newer, names and certificates checked.
 
     Building one takes some 20 ms, so one is kept for each bundle and shared by all clients; nobody
-    may change it.
+    may change what it trusts.
 
     Args:
         settings: Which certificates.

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ai_lib._core.catalog import CATALOG
+from ai_lib._core.checks import must_be
 from ai_lib._core.dialects import DIALECTS
 from ai_lib._core.errors import ConfigurationError, MissingApiKeyError
 from ai_lib._core.http import Credential, Signature
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 Environ = Mapping[str, str] | None
 ApiKey = str | Callable[[], str] | Secret
 
-_optional = attrs.validators.optional
-_text = _optional(attrs.validators.instance_of(str))
+_text = must_be("a text", str, optional=True)
 
 
 @attrs.frozen(init=False)
@@ -58,7 +58,7 @@ class Target:
     """
 
     provider: str | ProviderSpec = attrs.field(
-        validator=attrs.validators.instance_of((str, ProviderSpec))
+        validator=must_be("a provider's name or a ProviderSpec", (str, ProviderSpec))
     )
     model: str | None = attrs.field(default=None, validator=_text)
     api_key: Secret | Callable[[], str] | None = attrs.field(default=None, repr=False)
@@ -270,13 +270,16 @@ def find_provider(name: str | ProviderSpec) -> ProviderSpec:
         return found
     from difflib import get_close_matches
 
+    name = re.split("[/:]", name, maxsplit=1)[0] or name
     known = {spec.id: None for spec in providers()}
-    close = get_close_matches(name.strip().lower(), (*known, *_providers), n=3)
+    close = get_close_matches(
+        name.strip().lower(), (*known, *_providers), n=3, cutoff=0.75
+    )
     meant = ", ".join(dict.fromkeys(_providers[_plain(one)].id for one in close))
     hint = f" Did you mean {meant}?" if meant else ""
     raise ConfigurationError(
-        f"No provider is called {redact(name)[:80]!r}.{hint}"
-        " Add one with register_provider(ProviderSpec(…))."
+        f"No provider is called {redact(name)[:80]!r}.{hint} Write PROVIDER/MODEL, such"
+        " as openai/gpt-4o; register_provider(ProviderSpec(…)) adds a provider."
     )
 
 
@@ -557,7 +560,8 @@ def _signing(target: ResolvedTarget) -> KeySource:
     if find_spec("botocore") is None:
         raise MissingApiKeyError(
             f"No API key for {spec.id}: pass api_key= or set {' or '.join(spec.api_key_env)};"
-            f" or install the extra ai-lib[{spec.aws_service}] to sign requests with credentials of AWS.",
+            " or sign requests with credentials of AWS: install the extra"
+            f" `{spec.aws_service}`: in the checkout, pip install '.[{spec.aws_service}]'.",
             provider=spec.id,
         )
     region = _option(spec, target.options, "region")

@@ -10,11 +10,25 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ai_lib._core.errors import AiLibError, ApiError, QuotaExhaustedError
+from ai_lib._core.errors import (
+    AiLibError,
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExhaustedError,
+)
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState, Retrying
 
+#: What stays as it is, however often one asks.
+_LASTING = (
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 RETRIED_STATUSES = frozenset({408, 409, 425, 429, *range(500, 600)})
 
 
@@ -55,10 +69,12 @@ class RetryPolicy:
         """
         if not isinstance(error, AiLibError) or isinstance(error, QuotaExhaustedError):
             return False
-        status = error.status_code if isinstance(error, ApiError) else None
+        status = error.status_code
         if "retryable" in vars(error) or status is None or status < 400:
             return error.is_retryable  # nothing but the error itself says it
-        return status in self.statuses
+        # A status that is retried by default may still mean what no attempt can mend.
+        lasts = status in RETRIED_STATUSES and isinstance(error, _LASTING)
+        return status in self.statuses and not lasts
 
     def wait(self, failures: int, error: BaseException | None) -> float:
         """

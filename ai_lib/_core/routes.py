@@ -4,19 +4,27 @@ Where attempts go: targets with all that is needed there, and how far a redirect
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import PurePath
 from urllib.parse import urljoin, urlsplit
 
 import attrs
 
 from ai_lib._core.chat import ChatCompletionRequest
 from ai_lib._core.dialects import Dialect
-from ai_lib._core.errors import InvalidResponseError
+from ai_lib._core.errors import ConfigurationError, InvalidResponseError
 from ai_lib._core.families import dialect_for
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.providers import Origin, ResolvedTarget
-from ai_lib._core.registry import KeySource, Target, dialect_named, resolve
+from ai_lib._core.registry import (
+    KeySource,
+    Target,
+    dialect_named,
+    resolve,
+    resolve_model,
+)
 from ai_lib._core.settings import Settings
 
 
@@ -35,6 +43,8 @@ class Route:
         launch: Starts the embedded server, where there is one, and says where it listens.
 
         chosen: The caller chose the dialect: no request goes in another.
+
+        names: What the one model there is called; empty: there may be many.
     """
 
     target: ResolvedTarget
@@ -42,6 +52,22 @@ class Route:
     key: KeySource | None = None
     launch: Callable[[], Origin] | None = attrs.field(default=None, repr=False)
     chosen: bool = False
+    names: tuple[str, ...] = ()
+
+    def checked(self, model: str | None) -> str | None:
+        """
+        Give *model* back, if it may be asked for here.
+
+        Raises:
+            ConfigurationError: There is one model only, and it is not this one.
+        """
+        known = {one.lower() for one in self.names}
+        if model is None or not known or model.lower() in known:
+            return model
+        raise ConfigurationError(
+            f"{self.target.provider} has no model {model!r}: the local model is one, here"
+            f" {self.names[0]}. Leave the model out, or pass a .gguf file as the client's model."
+        )
 
     def suited(self, request: ChatCompletionRequest, model: str) -> Route:
         """
@@ -80,17 +106,40 @@ def route_of(
     target, key = resolve(wanted)
     embedded = target.spec.embedded and settings.base_url is None
     model, launch = wanted.model, None
+    names: tuple[str, ...] = ()
     if embedded:
         file = model if model and model.lower().endswith(".gguf") else None
         model, launch = None if file else model, partial(serve, file)
+        names = (*embedded_names(file), target.provider)
     route = Route(
         target=target,
         dialect=dialect_named(target.dialect),
         key=key,
         launch=launch,
         chosen=settings.dialect is not None,
+        names=names,
     )
+    if model and embedded:
+        route.checked(resolve_model(target.spec, model))
     return route, model
+
+
+def embedded_names(file: str | None = None) -> tuple[str, ...]:
+    """
+    List what the embedded model is called, the name for messages first.
+
+    Args:
+        file: The caller's own; by default the one of ``AI_LIB_LOCAL_MODEL``, else SmolLM2.
+    """
+    file = file or os.environ.get("AI_LIB_LOCAL_MODEL")
+    if file:
+        return PurePath(file).stem, PurePath(file).name, file
+    return (
+        "SmolLM2-135M",
+        "SmolLM2",
+        "SmolLM2-135M-Instruct",
+        "SmolLM2-135M-Instruct.Q4_1",  # as its server lists it
+    )
 
 
 def redirected(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import sys
 import warnings
 from base64 import b64encode
 from functools import cache
@@ -333,6 +334,7 @@ def check_headers(
 
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 _warned: set[str] = set()
+_OURS = re.compile(r"ai_lib(?:_async)?(?:\.|$)|<attrs")
 
 
 def check_base_url(url: str, name: str = "base_url") -> str:
@@ -384,6 +386,16 @@ def _warn_of_plain_http(host: str) -> None:
     warnings.warn(
         f"Keys and prompts go to {host} unencrypted: its base URL begins with http://.",
         UserWarning,
-        stacklevel=2,
+        stacklevel=_callers_level(),
     )
     _warned.add(host)
+
+
+def _callers_level() -> int:
+    """
+    Count up to the first frame that is not ours: that of a warning's function is 1.
+    """
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _OURS.match(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -15,8 +15,15 @@ from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.secrets import Secret, check_header
 from ai_lib._core.timeouts import Timeout
 
-#: Keywords that say how the network is reached: clients that differ in one share no connection.
-NETWORK_KEYWORDS = frozenset({"proxy", "disable_proxy", "ca_bundle"})
+#: What belongs to one provider, and does not go along to another: its key before all.
+_BOUND = ("api_key", "base_url", "model", "dialect", "provider_options")
+#: Keywords that say the same in two ways: a new one takes the place of the other.
+_RIVALS = {
+    "max_retries": "retry",
+    "retry": "max_retries",
+    "proxy": "disable_proxy",
+    "disable_proxy": "proxy",
+}
 
 
 def _to_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -51,11 +58,17 @@ class Settings:
     )
     size_limits: SizeLimits | None = None
 
-    def keywords(self) -> dict[str, Any]:
+    def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """
-        The keywords that make the same settings again.
+        Give the keywords of the constructor that make the same settings but for *changes*.
         """
-        return {one.name: getattr(self, one.name) for one in attrs.fields(Settings)}
+        keywords = {one.name: getattr(self, one.name) for one in attrs.fields(Settings)}
+        gone = {_RIVALS[name] for name in changes if name in _RIVALS}
+        if "provider" in changes:
+            gone.update(_BOUND)
+        for name in gone:
+            del keywords[name]
+        return {**keywords, **changes}
 
     def policy(self) -> RetryPolicy:
         """

@@ -21,6 +21,7 @@ from ai_lib._core.errors import (
     InvalidResponseError,
     ResponseTooLargeError,
 )
+from ai_lib._core.failures import ENDED_EARLY
 from ai_lib._core.framing import Framer, make_framer
 from ai_lib._core.http import DEFAULT_LIMITS, SizeLimits
 from ai_lib._core.inflate import Inflater
@@ -92,10 +93,6 @@ class _WholeBody:
         """
         Read the body.
         """
-        if self._body.lstrip(_PADDING).startswith(b"<"):
-            raise InvalidResponseError(
-                "The provider answered with a page in place of a stream."
-            )
         response = self._decode(bytes(self._body))
         choices = tuple(
             attrs.evolve(
@@ -404,7 +401,7 @@ class ChunkDecoder:
         start = self._head.lstrip(_PADDING)[:1]
         if self._answer.choices:
             return IncompleteStreamError(
-                f"{who} ended the stream before the end of the answer."
+                f"{who} {ENDED_EARLY}."
             )
         if not start:
             return IncompleteStreamError(f"{who} answered with nothing.")

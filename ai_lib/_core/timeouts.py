@@ -57,6 +57,10 @@ class Timeout:
             return value
         if value is None:
             return cls()
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise TypeError(f"timeout must be seconds or a Timeout, not {value!r}")
+        if not 0 < value < float("inf"):
+            raise ValueError(f"timeout must be above zero, not {value!r}")
         return cls(connect=min(10.0, value), idle=value, attempt=value)
 
 
@@ -100,6 +104,12 @@ class Deadlines:
         self._attempt = None if stream else self._after(self.timeout.attempt)
         self._idle = self._after(self.timeout.idle) if stream else None
         self._idle_left = self.timeout.idle if stream else None
+
+    def begin_connect(self) -> None:
+        """
+        Note that a connection may have to be made.
+        """
+        self._connect = self._after(self.timeout.connect)
 
     def connected(self) -> None:
         """

@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 
+from ai_lib._core.checks import must_be
+
 
 class ToolChoice(StrEnum):
     """
@@ -37,7 +39,7 @@ class Tool:
         strict: Whether the arguments must match the schema exactly, where the provider can hold that.
     """
 
-    name: str = attrs.field(validator=attrs.validators.instance_of(str))
+    name: str = attrs.field(validator=must_be("a text", str))
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
     strict: bool | None = attrs.field(default=None, kw_only=True)

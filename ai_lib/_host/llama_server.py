@@ -22,10 +22,12 @@ from typing import Any
 #: (``llama.context_length`` in its file); a model of more would take gigabytes for all.
 CONTEXT = 8192
 
-#: Tokens of an answer when nobody asks for fewer or more, and how much less likely a word becomes that
-#: was just said: a model of this size does not know when to stop, and falls into repeating itself.
-ANSWER = 1024
-REPEATED = 1.15
+#: What holds when a request does not say otherwise: tokens of an answer, its randomness, and how much
+#: less likely a word becomes that was just said. A model of this size does not know when to stop, and
+#: falls into repeating itself; penalised more, it rambles instead.
+ANSWER = 512
+TEMPERATURE = 0.3
+REPEATED = 1.1
 
 #: Answers at a time. A second one, since llama.cpp goes on with a plain request whose
 #: caller has left, and whoever asks next would wait for it.
@@ -64,6 +66,7 @@ def _start(settings: dict[str, Any]) -> Any:
     params.cache_ram_mib = 0  # old prompts would take up to 8 GB
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _threads()
     params.n_predict = ANSWER
+    params.sampling.temp = TEMPERATURE
     params.sampling.penalty_repeat = REPEATED
     params.sampling.penalty_last_n = 256
     params.verbosity = 1  # errors

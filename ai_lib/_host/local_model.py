@@ -228,7 +228,6 @@ class LocalServers:
     def _launch(self, file: ModelFile) -> _Child:
         home = _home_of(self.engine)
         if not file.is_here:
-            _LOGGER.info("fetching the local model to %s", file.path)
             self.fetch(file.path)
         child = self._spawn()
         try:
@@ -319,8 +318,8 @@ def _home_of(engine: str) -> str:
     spec = find_spec(engine)
     if spec is None or spec.origin is None:
         raise LocalModelError(
-            "The local model needs llama.cpp: install the extra with"
-            " pip install 'ai-lib[local]', or set the key of a provider, such as"
+            "The local model needs llama.cpp: install the extra `local` (in the checkout,"
+            " pip install '.[local]'), or set the key of a provider, such as"
             " OPENAI_API_KEY, and use that."
         )
     return str(Path(spec.origin).parent.parent)

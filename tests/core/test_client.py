@@ -774,8 +774,46 @@ def test_settings_show_no_key():
 
 def test_settings_make_the_same_again():
     """
-    The keywords of settings make equal ones.
+    The keywords of settings make equal ones, but for the changes.
     """
     settings = Settings(provider="openai", api_key=KEY, timeout=3, model="m")
 
-    assert settings == Settings(**settings.keywords())
+    same, other = (Settings(**settings.changed(one)) for one in ({}, {"model": "n"}))
+
+    assert settings == same
+    assert attrs.evolve(settings, model="n") == other
+
+
+def test_settings_of_a_provider_stay_with_it():
+    """
+    Another provider gets neither key nor address nor model of the first; all else goes along.
+    """
+    settings = Settings(
+        provider="groq", api_key=KEY, base_url="https://a.example", model="m", timeout=3
+    )
+
+    changed = Settings(**settings.changed({"provider": "openai"}))
+
+    assert Settings(provider="openai", timeout=3) == changed
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(
+            {"max_retries": 1}, {"retry": RetryPolicy(attempts=4)}, id="retry"
+        ),
+        pytest.param(
+            {"proxy": "http://p.example"}, {"disable_proxy": True}, id="proxy"
+        ),
+    ],
+)
+def test_change_takes_the_place_of_its_rival(before, after):
+    """
+    What says the same in another way is gone with it.
+    """
+    settings = Settings(provider="openai", **before)
+
+    changed = Settings(**settings.changed(after))
+
+    assert Settings(provider="openai", **after) == changed

@@ -175,6 +175,16 @@ def test_codes_of_one_provider(provider, body, kind):
     assert kind is type(classified(400, body, provider=provider))
 
 
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+def test_what_ran_out_of_a_rate(kind):
+    """
+    Where the type names it, words of billing only say where to get more of it.
+    """
+    body = said("You are over your limit: add a card under billing.", type=kind)
+
+    assert RateLimitError is type(classified(429, body))
+
+
 def test_same_word_means_less_at_qwen():
     """
     What runs out there under this name is the tokens of a minute.
@@ -204,6 +214,20 @@ def test_same_word_means_less_at_qwen():
             QuotaExhaustedError,
         ),
         (429, "Too many requests, slow down", RateLimitError),
+        (429, "No active billing account", QuotaExhaustedError),
+        (429, "Rate limit reached. See x.example/billing", RateLimitError),
+        (429, "60 requests per minute; see x.example/billing", RateLimitError),
+        (400, "Prompt exceeds the token limit of 9", ContextLengthExceededError),
+        (
+            400,
+            "max_tokens exceeds token limit: at most 9 completion tokens",
+            InvalidRequestError,
+        ),
+        (400, "metadata must not contain api key names", InvalidRequestError),
+        (400, "API key expired. Please renew it", AuthenticationError),
+        (400, "api_key is required", AuthenticationError),
+        (403, "You must provide an API key", AuthenticationError),
+        (400, "Invalid schema of f: model not found in enum", InvalidRequestError),
         (403, "Your input was flagged for violence", ContentFilteredError),
         (400, "Unknown parameter: 'safety_identifier'", InvalidRequestError),
         (400, "Names are case-sensitive", InvalidRequestError),
@@ -406,7 +430,14 @@ def test_google_s_quota_of_a_day(quota, kind):
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
-        pytest.param({"x-ratelimit-reset-requests": "1m30s"}, 90, id="go-duration"),
+        pytest.param(
+            {
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "1m30s",
+            },
+            90,
+            id="go-duration",
+        ),
         pytest.param(
             {
                 "x-ratelimit-remaining-requests": "5",
@@ -419,8 +450,30 @@ def test_google_s_quota_of_a_day(quota, kind):
         ),
         pytest.param(
             {"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "6m0s"},
-            360,
-            id="the-longest",
+            None,
+            id="nothing-left-is-told",
+        ),
+        pytest.param(
+            {
+                "x-ratelimit-remaining-requests": "500",
+                "x-ratelimit-reset-requests": "8h",
+                "x-ratelimit-remaining-tokens": "29",
+                "x-ratelimit-reset-tokens": "12ms",
+            },
+            None,
+            id="shares-unknown",
+        ),
+        pytest.param(
+            {
+                "x-ratelimit-limit-requests": "1000",
+                "x-ratelimit-remaining-requests": "500",
+                "x-ratelimit-reset-requests": "8h",
+                "x-ratelimit-limit-tokens": "6000",
+                "x-ratelimit-remaining-tokens": "900",
+                "x-ratelimit-reset-tokens": "12ms",
+            },
+            0.012,
+            id="smallest-share",
         ),
     ],
 )

@@ -17,6 +17,8 @@ from ai_lib._core.errors import AiLibError, OverloadedError, RateLimitError
 DEFAULT_CONCURRENCY = 16
 #: How many a smart batch starts with.
 _CAREFUL = 4
+#: Seconds; a provider that asks for more is not waited for.
+_LONGEST_WAIT = 60.0
 #: How often an item that was refused for the rate of requests gets another turn.
 _TURNS = 3
 
@@ -24,7 +26,8 @@ _TURNS = 3
 @attrs.define(kw_only=True)
 class Plan:
     """
-    Hands out requests in order, and takes their results. Not thread-safe: the shell holds its lock.
+    Hands out requests in order, and takes their results. Not thread-safe, but for ``draw``: the shell
+    holds its lock.
 
     Attributes:
         requests: Taken one by one, only when there is room for one more.
@@ -51,23 +54,34 @@ class Plan:
     _answered: int = 0
     _exhausted: bool = False
 
-    def take(self) -> tuple[int, ChatCompletionRequest] | None:
+    def enter(self) -> bool:
         """
-        Take what runs next; ``None``: nothing for now, or nothing more (``over`` tells).
+        Take a place for one more, if there is one; ``draw`` tells what for.
         """
-        if self.running >= self.limit:
-            return None
+        if self.running >= self.limit or (self._exhausted and not self._again):
+            return False
+        self.running += 1
+        return True
+
+    def draw(self) -> tuple[int, ChatCompletionRequest] | None:
+        """
+        Give what runs in a place that was taken; ``None``: there is nothing more, so ``leave`` it.
+
+        Blocks as long as the caller's iterable does. One at a time, but beside the other methods.
+        """
         if self._again:
-            self.running += 1
             return self._again.popleft()
-        if self._exhausted:
-            return None
         for request in self.requests:
             index, self._next = self._next, self._next + 1
-            self.running += 1
             return index, request
         self._exhausted = True
         return None
+
+    def leave(self) -> None:
+        """
+        Give a place back that there is nothing for.
+        """
+        self.running -= 1
 
     @property
     def over(self) -> bool:
@@ -93,9 +107,10 @@ class Plan:
         ):
             self.limit, self._answered = max(1, self.limit // 2), 0
             self._turns[index] = self._turns.get(index, 0) + 1
-            if self._turns[index] <= _TURNS:
+            wait = outcome.retry_after or 1.0
+            if self._turns[index] <= _TURNS and wait <= _LONGEST_WAIT:
                 self._again.append((index, request))
-                return min(outcome.retry_after or 1.0, 60.0)
+                return wait
         self._keep(index, request, outcome)
         return 0.0
 

@@ -28,6 +28,8 @@ from ai_lib._core.dialects._shared import (
     as_text,
     bounded,
     decode_json,
+    title_of,
+    without_query,
 )
 from ai_lib._core.errors import (
     AiLibError,
@@ -37,6 +39,7 @@ from ai_lib._core.errors import (
     ContextLengthExceededError,
     InvalidRequestError,
     ModelNotFoundError,
+    NetworkError,
     NotFoundError,
     OverloadedError,
     PermissionDeniedError,
@@ -45,9 +48,10 @@ from ai_lib._core.errors import (
     RequestTimeoutError,
     ServerError,
 )
+from ai_lib._core.failures import PROXY_ASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ai_lib._core.http import HttpResponse
     from ai_lib._core.providers import ResolvedTarget
@@ -138,10 +142,14 @@ _CONTEXT = (
     "prompt too long",
     "input is too long",
     "input length",
-    "token limit",
     "exceeds the maximum number of tokens",
     "reduce the length",
     "exceed_context_size",
+)
+# Of the whole, not of what the answer alone may have.
+_TOKEN_LIMIT = re.compile(
+    r"(?!.*(?:max_[a-z_]{0,20}tokens|(?:completion|output) tokens)).*token limit",
+    re.DOTALL,
 )
 _QUOTA = (
     "insufficient_quota",
@@ -153,7 +161,11 @@ _QUOTA = (
     "arrear",
 )
 # Said of a limit that waiting does not lift; elsewhere the same words only explain.
-_QUOTA_AT_429 = (*_QUOTA, "exceeded your current quota", "billing", "calls / month")
+_QUOTA_AT_429 = (*_QUOTA, "exceeded your current quota", "calls / month")
+# Who speaks of a rate names "billing" only as the place where a higher one is to be had.
+_RATE = re.compile(r"rate.?limit|per (?:second|minute)|too many requests")
+#: What ran out, as the type of an error at OpenAI and those who answer like it.
+_RATE_TYPES = frozenset({"requests", "tokens"})
 _CONTENT = (
     "content_filter",
     "content filter",
@@ -170,7 +182,14 @@ _CONTENT = (
     "prohibited content",
     "was flagged",
 )
-_AUTH = ("api key", "api_key", "apikey", "unauthorized", "invalid token")
+_AUTH = ("unauthorized", "invalid token")
+_WRONG = (
+    r"(?:invalid|incorrect|wrong|missing|expired|revoked|disabled|malformed|required"
+    r"|not valid|not found|not active|not provided|provide|without|authenticat|\bno)\b"
+)
+_WRONG_KEY = re.compile(
+    rf"{_WRONG}[^.]{{0,40}}\bapi[ _]?key|\bapi[ _]?key\b[^.]{{0,60}}\b{_WRONG}"
+)
 _MODEL = (
     "model not found",
     "model_not_found",
@@ -188,18 +207,39 @@ _MODEL = (
     "no endpoints found",
     "function not found",
 )
+# Of a tool or a schema, whose names and values may be anything.
+_SCHEMA = re.compile(r"\bschema\b")
 _MODEL_GONE = re.compile(
     r"\bmodels?\b[^<]{0,160}(?:does not exist|doesn't exist|not found|was removed"
     r"|has been deprecated|has been retired|is no longer available)"
 )
 
+
+
+def _has(words: str, phrases: tuple[str, ...]) -> bool:
+    return any(phrase in words for phrase in phrases)
+
+
+def _means_context(words: str) -> bool:
+    return _has(words, _CONTEXT) or bool(_TOKEN_LIMIT.match(words))
+
+
+def _means_auth(words: str) -> bool:
+    return _has(words, _AUTH) or bool(_WRONG_KEY.search(words))
+
+
+def _means_model(words: str) -> bool:
+    found = _has(words, _MODEL) or bool(_MODEL_GONE.search(words))
+    return found and not _SCHEMA.search(words)
+
+
 #: By kind, where words are listened to: with another status they explain something else.
-_PHRASES: tuple[tuple[str, tuple[str, ...], frozenset[int] | None], ...] = (
-    ("content", _CONTENT, frozenset({400, 403, 422})),
-    ("context", _CONTEXT, frozenset({400, 413, 422})),
-    ("quota", _QUOTA, None),
-    ("auth", _AUTH, frozenset({400, 401, 403, 498})),
-    ("model", _MODEL, None),
+_WORDS: tuple[tuple[str, Callable[[str], bool], frozenset[int] | None], ...] = (
+    ("content", lambda words: _has(words, _CONTENT), frozenset({400, 403, 422})),
+    ("context", _means_context, frozenset({400, 413, 422})),
+    ("quota", lambda words: _has(words, _QUOTA), None),
+    ("auth", _means_auth, frozenset({400, 401, 403, 498})),
+    ("model", _means_model, None),
 )
 
 _STATUSES: dict[int, type[AiLibError]] = {
@@ -260,6 +300,13 @@ def error_of(
     Returns:
         An ``ApiError``, or for 408 a ``RequestTimeoutError``.
     """
+    if response.status == 407:
+        return NetworkError(
+            f"{target.provider} was not reached through the proxy: {PROXY_ASKS}.",
+            status_code=407,
+            retryable=False,
+            failover=False,
+        )
     text = response.text
     try:
         body = decode_json(text)
@@ -274,6 +321,7 @@ def error_of(
         headers=response.headers,
         body=text,
         now=now,
+        url=response.url,
     )
 
 
@@ -314,28 +362,35 @@ def _error(
     headers: Mapping[str, str],
     body: Any,
     now: Clock,
+    url: str = "",
 ) -> AiLibError:
     kind = _classify(said, status, target.spec.quirks.error_codes)
     limits = rate_limits_of(headers, now=now)
     limited = issubclass(kind, RateLimitError) or status in (429, 498)
     what = f"answered {status}" if status >= 400 else "reports an error"
     message = bounded(said.message, 1000)
+    retry_after = retry_after_of(
+        headers,
+        told=said.delay,
+        message=said.message,
+        limits=limits if limited else None,
+        now=now,
+    )
+    if kind is NotFoundError and url:
+        what += f" at {without_query(url)}"
+    sentence = f"{target.provider} {what}: {message}" if message else ""
+    sentence = sentence or f"{target.provider} {what}."
+    if limited and retry_after:
+        end = "" if sentence.endswith((".", "!", "?")) else "."
+        sentence += f"{end} Again in {round(retry_after, 3):.10g} s."
     return kind(
-        f"{target.provider} {what}: {message}"
-        if message
-        else f"{target.provider} {what}.",
+        sentence,
         provider=target.provider,
         model=target.model or None,
         status_code=status,
         code=bounded(said.code, 200) if said.code else None,
         request_id=request_id_of(headers) or said.request_id,
-        retry_after=retry_after_of(
-            headers,
-            told=said.delay,
-            message=said.message,
-            limits=limits if limited else None,
-            now=now,
-        ),
+        retry_after=retry_after,
         rate_limits=limits,
         body=_body_text(body),
         retryable=_told_to_retry(kind, status, headers),
@@ -402,31 +457,33 @@ def _by_limit(said: _Said, status: int, code_says: str | None) -> type[AiLibErro
     if code_says in ("quota", "overloaded", "auth"):
         return KINDS[code_says]
     words = said.message.lower()
+    rate = not _RATE_TYPES.isdisjoint(said.codes) or code_says == "rate"
     if "resource_exhausted" in said.codes:  # Google says "quota" of every limit
         return QuotaExhaustedError if said.by_the_day else RateLimitError
-    if code_says is None and any(phrase in words for phrase in _QUOTA_AT_429):
+    used_up = _has(words, _QUOTA_AT_429)
+    if not used_up and "billing" in words:
+        used_up = not _RATE.search(words)
+    if used_up and not rate and code_says is None:
         return QuotaExhaustedError
-    if status == 498 and any(phrase in words for phrase in _AUTH):
+    if status == 498 and _means_auth(words):
         return AuthenticationError  # Cohere
     return RateLimitError
 
 
 def _too_large(said: _Said) -> type[AiLibError]:
     words = said.message.lower()
-    too_long = (*_CONTEXT, "too large for model", "tokens per minute")
-    if any(phrase in words for phrase in too_long):
+    too_long = ("too large for model", "tokens per minute")
+    if _means_context(words) or _has(words, too_long):
         return ContextLengthExceededError
     return InvalidRequestError
 
 
 def _by_words(said: _Said, status: int) -> type[AiLibError] | None:
     words = said.message.lower()
-    for kind, phrases, statuses in _PHRASES:
+    for kind, mean, statuses in _WORDS:
         heard = statuses is None or status in statuses or status < 400
-        if heard and any(phrase in words for phrase in phrases):
+        if heard and mean(words):
             return KINDS[kind]
-    if _MODEL_GONE.search(words):
-        return ModelNotFoundError
     if status == 404 and words.startswith("model:"):  # Anthropic
         return ModelNotFoundError
     return None
@@ -568,7 +625,4 @@ def _prose(text: str) -> str:
     text = text[:4000].strip()
     if not text.startswith("<"):
         return text
-    lowered = text.lower()
-    start = lowered.find("<title>")
-    end = lowered.find("</title>")
-    return text[start + 7 : end].strip() if 0 <= start < end else "an HTML page"
+    return title_of(text) or "an HTML page"

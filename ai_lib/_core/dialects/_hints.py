@@ -153,15 +153,21 @@ def duration_of(value: Any) -> float | None:
 
 def _until_lifted(limits: RateLimits) -> float | None:
     """
-    Give the seconds until the limit that was hit is lifted; if none says so, the longest.
+    Give the seconds until the limit that was hit is lifted: one without rest, else the one with the
+    smallest share left, where all of them tell theirs.
     """
-    pairs = (
-        (limits.requests_remaining, limits.requests_reset),
-        (limits.tokens_remaining, limits.tokens_reset),
+    told = (
+        (limits.requests_remaining, limits.requests_limit, limits.requests_reset),
+        (limits.tokens_remaining, limits.tokens_limit, limits.tokens_reset),
     )
-    known = [(left, reset) for left, reset in pairs if reset is not None]
-    hit = [reset for left, reset in known if left == 0]
-    return max(hit or [reset for _, reset in known], default=None)
+    known = [one for one in told if one[2] is not None]
+    hit = [reset for left, _, reset in known if left == 0 and reset is not None]
+    if hit:
+        return max(hit)
+    if any(left is None or not limit for left, limit, _ in known):
+        return None
+    shares = [((left or 0) / (limit or 1), reset) for left, limit, reset in known]
+    return min(shares, default=(0, None), key=lambda share: share[0])[1]
 
 
 # Limits in headers

@@ -198,13 +198,40 @@ def unreadable(
     Make the error for an answer that is *what*, with its first bytes.
     """
     body = bounded(response.text)
+    start = body[:200].lstrip("\ufeff \t\r\n").lower()
+    page = start.startswith(("<!doctype html", "<html"))
+    if page or (start.startswith("<") and response.content_type == "text/html"):
+        title = f" ({title_of(body)[:100]!r})" if title_of(body) else ""
+        where = f" from {without_query(response.url)}" if response.url else ""
+        sentence = (
+            f"{target.provider} answered with a web page{title} in place of an answer,"
+            f" {response.status}{where}: is base_url right, or a proxy in between?"
+        )
+    else:
+        sentence = f"{target.provider} answered {what}: {body[:200] or 'nothing'}"
     return InvalidResponseError(
-        f"{target.provider} answered {what}: {body[:200] or 'nothing'}",
+        sentence,
         provider=target.provider,
         model=target.model or None,
         status_code=response.status,
         body=body,
     )
+
+
+def title_of(page: str) -> str:
+    """
+    Find the title of a page of HTML; empty: it has none.
+    """
+    lowered = page.lower()
+    start, end = lowered.find("<title>"), lowered.find("</title>")
+    return " ".join(page[start + 7 : end].split()) if 0 <= start < end else ""
+
+
+def without_query(url: str) -> str:
+    """
+    Give *url* as an error may show it: no query, no key.
+    """
+    return redact(url.partition("?")[0])[:300]
 
 
 def bounded(text: str, limit: int = 2000) -> str:
