@@ -232,7 +232,9 @@ class AnswerSoFar:
         """
         Give the answer in the type of a whole one, with what *base* knows besides.
         """
-        missing = UsageStatus.UNSUPPORTED if ended else UsageStatus.PENDING
+        told = UsageStatus.UNSUPPORTED if ended else UsageStatus.PENDING
+        if self.usage is not None and (ended or self.finished):
+            told = UsageStatus.FINALIZED
         return attrs.evolve(
             base,
             id=self.id or base.id,
@@ -242,7 +244,7 @@ class AnswerSoFar:
                 self.choices[key].to_choice(key) for key in sorted(self.choices)
             ),
             usage=self.usage,
-            usage_status=missing if self.usage is None else UsageStatus.FINALIZED,
+            usage_status=told,
             citations=tuple(self.citations),
             raw=self.raw if isinstance(self.raw, Mapping) else {},
         )

@@ -178,7 +178,7 @@ class ClientCore:
         encoded = route.dialect.encode_request(
             target, request, stream=stream, on_unsupported=self.on_unsupported
         )
-        headers = {**encoded.headers, **_lowered(request.extra_headers)}
+        headers = _merged(encoded.headers, self.headers, request.extra_headers)
         return attrs.evolve(encoded, headers=headers)
 
     def _ready(
@@ -189,9 +189,7 @@ class ClientCore:
             "accept": "application/json",
             "accept-encoding": "gzip",
             "user-agent": f"ai-lib/{__version__}",
-            **_lowered(spec.headers),
-            **_lowered(self.headers),
-            **request.headers,
+            **_merged(spec.headers, self.headers, request.headers),
         }
         key = route.key
         credential = None if key is None else key.credential(spec, secret)
@@ -534,8 +532,23 @@ class ClientCore:
         )
 
 
-def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+#: Headers whose words add up, whoever says them.
+_JOINED = frozenset({"anthropic-beta"})
+
+
+def _merged(*layers: Mapping[str, str]) -> dict[str, str]:
+    """
+    Lay headers over one another under their names in lower case.
+    """
+    found: dict[str, str] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            key = name.lower()
+            if key in _JOINED and key in found:
+                words = f"{found[key]},{value}".split(",")
+                value = ",".join(dict.fromkeys(one.strip() for one in words if one))  # noqa: PLW2901
+            found[key] = value
+    return found
 
 
 def _completed(

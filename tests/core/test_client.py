@@ -567,7 +567,7 @@ def test_embedded_server_is_started_first():
         provider="local", base_url=None, api_key=None, model=None, serve=serve
     )
 
-    result, effects = asked(core, None, answer("hi"))
+    result, effects = asked(core, ask(model="auto"), answer("hi"))
 
     assert "hi" == result.text
     assert [Run, Send] == kinds(effects)

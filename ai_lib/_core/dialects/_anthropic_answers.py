@@ -284,6 +284,7 @@ class AnthropicChunkParser:
     _id: str = ""
     _model: str = ""
     _usage: dict[str, Any] = attrs.field(factory=dict)
+    _unsaid: Usage | None = None
     _blocks: list[_Open] = attrs.field(factory=list)
     _open: dict[Any, _Open] = attrs.field(factory=dict)
     _length: int = 0
@@ -346,9 +347,11 @@ class AnthropicChunkParser:
     def _chunk(
         self, delta: Delta, event: dict[str, Any] | None
     ) -> tuple[ChatCompletionChunk, ...]:
+        # What was read is told with the first words, for a stream that ends before its end.
+        usage, self._unsaid = self._unsaid, None
         return (
             ChatCompletionChunk(
-                (ChunkChoice(0, delta),), self._id, self._model, None, 0, event
+                (ChunkChoice(0, delta),), self._id, self._model, usage, 0, event
             ),
         )
 
@@ -360,6 +363,7 @@ class AnthropicChunkParser:
         self._id = self._id or as_text(message.get("id"))
         self._model = self._model or as_text(message.get("model"))
         self._add_usage(message)
+        self._unsaid = usage_of(self._usage)
         return ()
 
     def _add_usage(self, place: dict[str, Any]) -> None:
@@ -455,6 +459,7 @@ class AnthropicChunkParser:
         # Anthropic sends input tokens first and output tokens last, and may put the first right then.
         # Messages API, "Streaming", read 2026-11.
         self._add_usage(event)
+        self._unsaid = None
         said = as_dict(event.get("delta"))
         raw = as_text(said.get("stop_reason"))
         choice = ChunkChoice(

@@ -114,6 +114,24 @@ def closed_schema(schema: Any) -> tuple[Any, set[str]]:
             lost.add(key)
         else:
             found[key] = value
-    if found.get("type") == "object":
+    if _is_object(found):
         found.setdefault("additionalProperties", False)
     return found, lost
+
+
+def _is_object(schema: Mapping[str, Any]) -> bool:
+    kind = schema.get("type")
+    if kind is None:
+        return "properties" in schema
+    return kind == "object" or (isinstance(kind, list | tuple) and "object" in kind)
+
+
+def close_schema(fit: Adjustments, schema: Any) -> Any:
+    """
+    Give a schema closed, and tell of what it lost.
+    """
+    closed, lost = closed_schema(schema)
+    if lost:
+        words = ", ".join(sorted(lost))
+        fit.change(f"{words} in a schema", "the schema was sent without")
+    return closed

@@ -185,10 +185,10 @@ _CONTENT = (
 _AUTH = ("unauthorized", "invalid token")
 _WRONG = (
     r"(?:invalid|incorrect|wrong|missing|expired|revoked|disabled|malformed|required"
-    r"|not valid|not found|not active|not provided|provide|without|authenticat|\bno)\b"
+    r"|not valid|not found|not active|not provided|provide|without|no)\b"
 )
 _WRONG_KEY = re.compile(
-    rf"{_WRONG}[^.]{{0,40}}\bapi[ _]?key|\bapi[ _]?key\b[^.]{{0,60}}\b{_WRONG}"
+    rf"\b{_WRONG}[^.]{{0,40}}\bapi[ _-]?key|\bapi[ _-]?key\b[^.]{{0,60}}\b{_WRONG}"
 )
 _MODEL = (
     "model not found",

@@ -534,6 +534,9 @@ class _Candidate:
 class GeminiChunkParser:
     """
     Turns events into chunks. Google has no end mark: the bytes end.
+
+    Images that a model draws have no place in a chunk: of a stream they are in the message's
+    ``provider_state`` only, of a whole answer in its content.
     """
 
     _target: ResolvedTarget
@@ -568,16 +571,14 @@ class GeminiChunkParser:
 
     def _is_last(self, event: dict[str, Any]) -> bool:
         """
-        Google has no end mark of its own: the last event is the one with every candidate's reason to
-        stop, and with the usage. In no recording does anything follow it.
+        Google has no end mark of its own: of one candidate the last event is the one with its reason to
+        stop, and with the usage. In no recording does anything follow it. Of several candidates nobody
+        knows here how many there are to come: the bytes end.
         """
-        ended = [
-            as_dict(one).get("finishReason") for one in as_list(event.get("candidates"))
-        ]
-        usage = event.get("usageMetadata")
-        return (
-            bool(usage) and all(ended) and len(ended) >= max(1, len(self._candidates))
-        )
+        told = as_list(event.get("candidates"))
+        ended = [as_dict(one).get("finishReason") for one in told]
+        alone = self._candidates.keys() <= {0}
+        return bool(event.get("usageMetadata")) and alone and bool(ended) and all(ended)
 
     def finish(self) -> Iterable[ChatCompletionChunk]:
         """

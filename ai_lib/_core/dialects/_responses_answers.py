@@ -128,9 +128,12 @@ def _arguments(item: Json) -> str:
         return ""
 
 
-def choice_of(body: Mapping[str, Any]) -> Choice:
+def choice_of(body: Mapping[str, Any], *, provider: str = "") -> Choice:
     """
     Read what an answer says; there is one choice.
+
+    Args:
+        provider: Who gave it, and alone can read what is sealed in it.
     """
     text, refusal, thoughts = [], [], []
     calls: list[ToolCall] = []
@@ -155,7 +158,7 @@ def choice_of(body: Mapping[str, Any]) -> Choice:
             tool_calls=calls,
             reasoning="\n\n".join(thoughts) or None,
             refusal="".join(refusal) or None,
-            provider_state=_state_of(items),
+            provider_state=_state_of(items, provider),
         ),
         finish_reason=reason,
         raw_finish_reason=raw,
@@ -183,7 +186,7 @@ def finish_of(body: Mapping[str, Any], *, called: bool) -> tuple[str, str | None
 # What goes back
 
 
-def _state_of(items: list[Json]) -> Json | None:
+def _state_of(items: list[Json], provider: str) -> Json | None:
     """
     Keep the items as they are to be sent again, if there is anything in them that a message cannot hold.
 
@@ -192,7 +195,8 @@ def _state_of(items: list[Json]) -> Json | None:
     kept = [one for one in items if one.get("type") != "reasoning" or _is_sealed(one)]
     if not any(_is_opaque(one) for one in kept):
         return None
-    return {STATE: {"output": [_given_back(one) for one in kept]}}
+    output = [_given_back(one) for one in kept]
+    return {STATE: {"provider": provider, "output": output}}
 
 
 def _is_sealed(item: Json) -> bool:
@@ -592,7 +596,9 @@ class ResponsesChunkParser:
         )
         items = list(self._items.values())
         # The last event may name none of the items that came (OpenAI, recorded 2026).
-        delta.provider_state = _state_of(output if len(output) >= len(items) else items)
+        if len(output) >= len(items):
+            items = output
+        delta.provider_state = _state_of(items, self._target.provider)
         reason, raw = finish_of(response, called=bool(self._calls))
         chunk = self._chunk(delta, event)
         chunk.choices = (ChunkChoice(0, delta, reason, raw),)

@@ -300,6 +300,23 @@ def plain_fields(
     return found
 
 
+def extended(
+    fit: Adjustments, body: Mapping[str, Any], extensions: Mapping[str, Any]
+) -> dict[str, Any]:
+    """
+    Put the caller's own fields over a body as they are.
+
+    Args:
+        fit: Told of each that takes the place of an object or a list which parameters were written into.
+    """
+    for name, value in extensions.items():
+        ours = body.get(name)
+        if ours and isinstance(ours, dict | list) and ours != value:
+            told = ", ".join(map(str, ours)) if isinstance(ours, dict) else "ours"
+            fit.tell(f"{name} of extensions took the place of {told}.")
+    return {**body, **extensions}
+
+
 def _within(fit: Adjustments, quirks: Quirks, name: str, value: Any) -> Any:
     if name == "stop":
         most = quirks.max_stop

@@ -8,7 +8,7 @@ What a model takes is in ``families``; conversations are written in ``_anthropic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import attrs
@@ -21,7 +21,7 @@ from ai_lib._core.dialects._anthropic_answers import (
     response_of,
 )
 from ai_lib._core.dialects._anthropic_turns import Conversation
-from ai_lib._core.dialects._claude import budget_within, closed_schema, why_refused
+from ai_lib._core.dialects._claude import budget_within, close_schema, why_refused
 from ai_lib._core.dialects._errors import error_in, error_of
 from ai_lib._core.dialects._shared import (
     Adjustments,
@@ -30,6 +30,7 @@ from ai_lib._core.dialects._shared import (
     as_text,
     decode_body,
     encode_json,
+    extended,
     first_count,
     moment_of,
     plain_fields,
@@ -96,6 +97,7 @@ _FIELDS = {
     "frequency_penalty": None,
     "presence_penalty": None,
     "seed": None,
+    "n": None,
     "logprobs": None,
     "top_logprobs": None,
 }
@@ -137,8 +139,6 @@ class _Encoder:
         """
         Build the body, the caller's extensions last.
         """
-        if (self.request.n or 1) > 1:
-            self._refuse("more than one answer at once (n)")
         effort = self._effort()
         self.thinking = as_dict({**effort, **self.request.extensions}.get("thinking"))
         body: dict[str, Any] = {
@@ -152,14 +152,8 @@ class _Encoder:
         body |= self._conversation()
         if self.stream:
             body["stream"] = True
-        return {**body, **self.quirks.body, **self.request.extensions}
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise UnsupportedFeatureError(
-            f"{self.target.provider} does not take {what}.",
-            provider=self.target.provider,
-            model=self.target.model or None,
-        )
+        body |= self.quirks.body
+        return extended(self.fit, body, self.request.extensions)
 
     # Thinking
 
@@ -241,10 +235,7 @@ class _Encoder:
         asked = "Answer with one JSON object and nothing else: no words around it."
         schema = (form.get("json_schema") or {}).get("schema")
         if schema is not None and "json_schema" in self.family.takes:
-            closed, lost = closed_schema(schema)
-            if lost:
-                words = ", ".join(sorted(lost))
-                self.fit.change(f"{words} in a schema", "the schema was sent without")
+            closed = close_schema(self.fit, schema)
             wanted = {"type": "json_schema", "schema": closed}
             return {"output_config": {**config, "format": wanted}}
         if schema is not None:
@@ -290,6 +281,7 @@ class _Encoder:
         parameters = {"properties": {}} if tool.parameters is None else tool.parameters
         found["input_schema"] = {"type": "object", **parameters}
         if tool.strict and "strict" in self.family.takes and self.quirks.strict_tools:
+            found["input_schema"] = close_schema(self.fit, found["input_schema"])
             found["strict"] = True
         elif tool.strict:
             self.fit.leave_out(f"strict of the tool {tool.name}")

@@ -22,7 +22,7 @@ from ai_lib._core.dialects._bedrock_answers import (
     response_of,
 )
 from ai_lib._core.dialects._bedrock_turns import Conversation
-from ai_lib._core.dialects._claude import budget_within, closed_schema, why_refused
+from ai_lib._core.dialects._claude import budget_within, close_schema, why_refused
 from ai_lib._core.dialects._errors import error_in, error_of
 from ai_lib._core.dialects._shared import (
     Adjustments,
@@ -30,6 +30,7 @@ from ai_lib._core.dialects._shared import (
     as_text,
     decode_body,
     encode_json,
+    extended,
     json_in_words,
     moment_of,
     plain_fields,
@@ -144,7 +145,8 @@ class _Encoder:
             body["toolConfig"] = self.tools
         if self.own:
             body["additionalModelRequestFields"] = self.own
-        return {**body, **more, **self.quirks.body, **self.request.extensions}
+        body |= {**more, **self.quirks.body}
+        return extended(self.fit, body, self.request.extensions)
 
     # Thinking
 
@@ -263,7 +265,7 @@ class _Encoder:
             return {}
         schema = (form.get("json_schema") or {}).get("schema")
         if schema is not None and "json_schema" in self.family.takes:
-            wanted = {"type": "json_schema", "schema": self._closed(schema)}
+            wanted = {"type": "json_schema", "schema": close_schema(self.fit, schema)}
             config = as_dict(self.own.get("output_config"))
             self.own["output_config"] = {**config, "format": wanted}
             return {}
@@ -277,13 +279,6 @@ class _Encoder:
         self.fit.change(parameter, "it was asked for in the system message")
         self.asked.append(json_in_words(form))
         return {}
-
-    def _closed(self, schema: Any) -> Any:
-        closed, lost = closed_schema(schema)
-        if lost:
-            words = ", ".join(sorted(lost))
-            self.fit.change(f"{words} in a schema", "the schema was sent without")
-        return closed
 
     # Messages
 

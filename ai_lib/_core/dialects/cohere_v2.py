@@ -33,6 +33,7 @@ from ai_lib._core.dialects._shared import (
     data_url,
     decode_body,
     encode_json,
+    extended,
     first_count,
     function_tool,
     plain_fields,
@@ -145,7 +146,8 @@ class _Encoder:
         body |= self._thinking()
         if self.stream:
             body["stream"] = True
-        return {**body, **self.quirks.body, **self.request.extensions}
+        body |= self.quirks.body
+        return extended(self.fit, body, self.request.extensions)
 
     def _thinking(self) -> dict[str, Any]:
         asked = self.request.reasoning_effort

@@ -33,6 +33,7 @@ from ai_lib._core.dialects._shared import (
     as_text,
     decode_body,
     encode_json,
+    extended,
     first_count,
     json_in_words,
     plain_fields,
@@ -144,10 +145,8 @@ class _Encoder:
         if config:
             body["generationConfig"] = config
         body |= plain_fields(self.fit, self.request, self.quirks, _TOP_FIELDS)
-        if config and "generationConfig" in self.request.extensions:
-            told = ", ".join(config)
-            self.fit.tell(f"generationConfig of extensions took the place of {told}.")
-        return {**body, **self.quirks.body, **self.request.extensions}
+        body |= self.quirks.body
+        return extended(self.fit, body, self.request.extensions)
 
     # Parameters
 

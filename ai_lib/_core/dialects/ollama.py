@@ -34,6 +34,7 @@ from ai_lib._core.dialects._shared import (
     base64_of,
     decode_body,
     encode_json,
+    extended,
     first_count,
     function_tool,
     moment_of,
@@ -152,7 +153,7 @@ class _Encoder:
         body |= self._think()
         if options:
             body["options"] = options
-        return {**body, **quirks.body, **extensions}
+        return extended(self.fit, {**body, **quirks.body}, extensions)
 
     def _think(self) -> dict[str, Any]:
         asked = self.request.reasoning_effort

@@ -43,6 +43,7 @@ from ai_lib._core.dialects._shared import (
     data_url,
     decode_body,
     encode_json,
+    extended,
     unreadable,
 )
 from ai_lib._core.errors import AiLibError, UnsupportedFeatureError
@@ -137,7 +138,8 @@ class _Encoder(RequestEncoder):
                 body["stream_options"] = {"include_usage": True}
         elif self.request.reasoning_effort is None:
             body |= self.family.whole_body
-        return {**body, **self.quirks.body, **self.request.extensions}
+        body |= self.quirks.body
+        return extended(self.fit, body, self.request.extensions)
 
     # Parameters
 

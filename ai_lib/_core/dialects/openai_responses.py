@@ -47,6 +47,7 @@ from ai_lib._core.dialects._shared import (
     data_url,
     decode_body,
     encode_json,
+    extended,
     unreadable,
 )
 from ai_lib._core.errors import AiLibError, UnsupportedFeatureError
@@ -152,7 +153,7 @@ class _Encoder(RequestEncoder):
             body["include"] = include
         if self.stream:
             body["stream"] = True
-        return {**body, **self.request.extensions}
+        return extended(self.fit, body, self.request.extensions)
 
     def _model(self) -> str:
         asked, called = self.target.model, self.family.model
@@ -255,12 +256,13 @@ class _Encoder(RequestEncoder):
 
     def _answer(self, message: Message) -> Iterator[dict[str, Any]]:
         """
-        Give an answer back: as it came if nobody changed it, else what it says.
+        Give an answer back: to who gave it as it came if nobody changed it, else what it says.
         """
         self.calls |= {call.id: call for call in message.tool_calls}
         state = as_dict((message.provider_state or {}).get(STATE))
         came = [one for one in as_list(state.get("output")) if isinstance(one, dict)]
-        if came and _is_unchanged(message, came):
+        own = state.get("provider") == self.target.provider
+        if own and came and _is_unchanged(message, came):
             yield from came
             return
         if not all(isinstance(part, TextPart) for part in message.parts):
@@ -401,7 +403,7 @@ def decode_response(
         id=name,
         model=as_text(body.get("model")),
         created=as_count(body.get("created_at")) or 0,
-        choices=(choice_of(body),),
+        choices=(choice_of(body, provider=target.provider),),
         usage=usage,
         usage_status=UsageStatus.UNSUPPORTED
         if usage is None

@@ -38,6 +38,7 @@ from ai_lib._core.dialects._shared import (
     decode_body,
     decode_json,
     encode_json,
+    extended,
     moment_of,
     unreadable,
 )
@@ -81,7 +82,7 @@ def encode_request(
     return HttpRequest(
         url=url,
         headers=headers,
-        body=encode_json({**body, **request.extensions}),
+        body=encode_json(extended(fit, body, request.extensions)),
         warnings=tuple(fit.warnings),
         whole=stream,
     )
