@@ -74,8 +74,7 @@ def _to_strings(value: str | Iterable[str] | None) -> tuple[str, ...]:
     if value is not None and not isinstance(value, Iterable):
         raise TypeError(f"stop must be a text or several, not {shown(value)}")
     found = tuple(value or ())
-    wrong = [shown(one) for one in found if not isinstance(one, str)]
-    if wrong:
+    if wrong := [shown(one) for one in found if not isinstance(one, str)]:
         raise TypeError(f"stop must hold texts, not {wrong[0]}")
     return found
 

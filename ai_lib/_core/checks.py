@@ -35,7 +35,8 @@ def must_be(
             return
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise TypeError(f"{attribute.name} must be {words}, not {shown(value)}")
-        if least is not None and value < least:
+        number: Any = value
+        if least is not None and number < least:
             raise ValueError(f"{attribute.name} must be {least:g} or more, not {value}")
 
     return check

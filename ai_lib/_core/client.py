@@ -403,21 +403,33 @@ class ClientCore:
 
         With *stream* it may be the request that opens a stream instead.
         """
+        failures = 0
+        first = request
         call.deadlines.begin_attempt(stream=False)
         try:
             for _ in range(_FOLLOW_UPS):
                 ready = self._ready(route, request, secret)
-                answer = yield from self._exchange(call, route, ready)
-                decoded = route.dialect.decode_response(route.target, answer)
-                if not isinstance(decoded, Follow):
-                    return answer, decoded
-                if stream and decoded.stream is not None:
-                    return answer, decoded.stream
-                if decoded.after:
+                try:
+                    answer = yield from self._exchange(call, route, ready)
+                except AiLibError as error:
+                    # What was begun and paid for is asked after again, not begun anew.
+                    failures += 1
+                    enough = request is first or failures >= self.retry.attempts
+                    if enough or not self.retry.retries(error):
+                        raise
+                    nap = self.retry.wait(failures, error)
+                    if nap > self.retry.longest_wait:
+                        raise
+                else:
+                    decoded = route.dialect.decode_response(route.target, answer)
+                    if not isinstance(decoded, Follow):
+                        return answer, decoded
+                    if stream and decoded.stream is not None:
+                        return answer, decoded.stream
+                    nap, request = decoded.after, decoded.request
+                if nap:
                     room = call.deadlines.remaining()
-                    nap = decoded.after if room is None else min(decoded.after, room)
-                    yield Sleep(max(0.0, nap))
-                request = decoded.request
+                    yield Sleep(nap if room is None else max(0.0, min(nap, room)))
         finally:
             call.deadlines.end_attempt()
         raise InvalidResponseError(

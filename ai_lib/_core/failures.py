@@ -134,8 +134,14 @@ def _certificate(causes: list[BaseException]) -> str | None:
 _NO_HEAD = "the answer broke off in its headers: the server closed the connection"
 #: What OpenSSL calls an answer that is no TLS at all.
 _NO_TLS = frozenset(
-    "WRONG_VERSION_NUMBER HTTP_REQUEST HTTPS_PROXY_REQUEST UNKNOWN_PROTOCOL"
-    " PACKET_LENGTH_TOO_LONG RECORD_LAYER_FAILURE".split()
+    {
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+        "HTTPS_PROXY_REQUEST",
+        "UNKNOWN_PROTOCOL",
+        "PACKET_LENGTH_TOO_LONG",
+        "RECORD_LAYER_FAILURE",
+    }
 )
 #: How the HTTP libraries say that a body, or a head, was not whole when the connection closed.
 _CLOSED = re.compile(
@@ -170,13 +176,13 @@ def _reason(
     words = (str(innermost) or type(innermost).__name__).rstrip(".")[:200]
     if proxied and (refused := _REFUSED_TUNNEL.match(words)):
         status = refused[1]
-        return (PROXY_ASKS, True) if status == "407" else (f"it answered {status}", False)
+        return (
+            (PROXY_ASKS, True) if status == "407" else (f"it answered {status}", False)
+        )
     return words, False
 
 
-def _tls_reason(
-    causes: list[BaseException], *, heard: bool
-) -> tuple[str, bool] | None:
+def _tls_reason(causes: list[BaseException], *, heard: bool) -> tuple[str, bool] | None:
     import ssl
 
     for one in causes:
@@ -184,7 +190,10 @@ def _tls_reason(
             continue
         closed = isinstance(one, ssl.SSLEOFError | ssl.SSLZeroReturnError)
         if closed or "EOF" in (one.reason or ""):
-            return "" if heard else "the connection closed during the TLS handshake", False
+            return (
+                "" if heard else "the connection closed during the TLS handshake",
+                False,
+            )
         if one.reason in _NO_TLS and not heard:
             return (
                 "TLS failed: the server does not speak it on this port; is it http://?",

@@ -76,6 +76,13 @@ class RetryPolicy:
         lasts = status in RETRIED_STATUSES and isinstance(error, _LASTING)
         return status in self.statuses and not lasts
 
+    @property
+    def longest_wait(self) -> float:
+        """
+        Seconds; no wait is longer, whoever asks for it.
+        """
+        return max(self.backoff_cap, self.retry_after_cap)
+
     def wait(self, failures: int, error: BaseException | None) -> float:
         """
         Seconds to wait after *failures* failed attempts, the last with *error*.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-import sys
 import warnings
 from base64 import b64encode
 from functools import cache
@@ -395,7 +394,9 @@ def _callers_level() -> int:
     """
     Count up to the first frame that is not ours: that of a warning's function is 1.
     """
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and _OURS.match(frame.f_globals.get("__name__", "")):
+    import inspect
+
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and _OURS.match(frame.f_globals.get("__name__", "")):
         level, frame = level + 1, frame.f_back
     return level

@@ -9,8 +9,13 @@ import json
 import attrs
 import pytest
 
+from ai_lib._core.answer import AnswerSoFar
 from ai_lib._core.catalog import CATALOG
-from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
+from ai_lib._core.chat import (
+    ChatCompletionRequest,
+    ChatCompletionResponse,
+    UsageStatus,
+)
 from ai_lib._core.dialects import anthropic_messages
 from ai_lib._core.errors import (
     AiLibError,
@@ -224,6 +229,7 @@ def test_parameters_have_their_names():
         {"logprobs": True},
         {"top_logprobs": 2},
         {"metadata": {"a": "b"}},
+        {"n": 2},
         {"tool_choice": "auto"},
         {"stop": " "},
     ],
@@ -253,12 +259,32 @@ def test_values_that_say_nothing_are_left_out_in_silence():
     assert {"model", "max_tokens", "messages", "temperature"} == request.json().keys()
 
 
-def test_more_answers_than_one_are_refused():
+def test_extension_in_the_place_of_what_was_written_is_told():
     """
-    Several answers cannot be had, whatever the policy.
+    It is sent as it is, and a sentence names what it took the place of.
     """
-    with pytest.raises(UnsupportedFeatureError, match="more than one answer"):
-        encoded(n=2, policy="drop")
+    ours = {"json_schema": {"schema": SCHEMA}, "type": "json_schema"}
+    theirs = {"effort": "low"}
+
+    request = encoded(response_format=ours, extensions={"output_config": theirs})
+
+    assert theirs == request.json()["output_config"]
+    assert ("output_config of extensions took the place of format.",) == (
+        request.warnings
+    )
+
+
+def test_extension_beside_what_was_written_is_not_told():
+    """
+    A plain value, the same one, or a field of its own replaces nothing that was made.
+    """
+    fields = {"user": "u", "reasoning_effort": None}
+    extensions = {"max_tokens": 7, "metadata": {"user_id": "u"}, "own": {"a": 1}}
+
+    request = encoded(extensions=extensions, **fields)
+
+    assert extensions.items() <= request.json().items()
+    assert () == request.warnings
 
 
 def test_temperature_is_moved_into_the_range():
@@ -522,7 +548,11 @@ def test_tool_is_described():
     assert [
         {
             "name": "now",
-            "input_schema": {"type": "object", "properties": {}},
+            "input_schema": {
+                "type": "object",
+                "properties": {},
+                "additionalProperties": False,
+            },
             "strict": True,
         },
         {
@@ -532,6 +562,43 @@ def test_tool_is_described():
         },
     ] == body["tools"]
     assert "tool_choice" not in body
+
+
+def test_schema_of_a_strict_tool_is_closed():
+    """
+    It is held to as a schema of an answer is, and freed of what is refused; another tool's is not.
+    """
+    count = {"type": "integer", "minimum": 1}
+    schema = {"type": "object", "properties": {"count": count}}
+    tools = [Tool("a", "", schema, strict=True), Tool("b", "", schema)]
+
+    request = encoded(tools=tools)
+
+    strict, other = (tool["input_schema"] for tool in request.json()["tools"])
+    assert {
+        "type": "object",
+        "properties": {"count": {"type": "integer"}},
+        "additionalProperties": False,
+    } == strict
+    assert schema == other
+    assert "minimum" in request.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param({"type": ["object", "null"]}, id="may-be-null"),
+        pytest.param({"properties": {"a": {"type": "string"}}}, id="without-a-type"),
+    ],
+)
+def test_object_by_another_name_is_closed(schema):
+    """
+    A list of types and properties alone make an object too.
+    """
+    body = body_of(response_format=form_of({"anyOf": [schema]}))
+
+    (sent,) = body["output_config"]["format"]["schema"]["anyOf"]
+    assert {**schema, "additionalProperties": False} == sent
 
 
 def test_strict_is_sent_to_models_that_hold_to_it():
@@ -1464,6 +1531,23 @@ def test_nothing_is_given_before_the_first_word():
 
     assert not parser.feed(("message_start", json.dumps(START)))
     assert not parser.feed(("ping", '{"type": "ping"}'))
+
+
+def test_usage_of_a_stream_that_is_cut_is_what_was_read():
+    """
+    The first words bring the tokens of the question; what they amount to is not final.
+    """
+    text = [*block(0, {"type": "text", "text": ""}, text_delta("Half"))]
+    answer = AnswerSoFar(room=100)
+    parser = anthropic_messages.chunk_parser(target_at())
+
+    for event in (START, *text[:-1]):
+        for chunk in parser.feed((event["type"], json.dumps(event))):
+            answer.add(chunk)
+
+    partial = answer.to_response(ChatCompletionResponse(), ended=False)
+    assert 5 == partial.usage.prompt_tokens
+    assert UsageStatus.PENDING is partial.usage_status
 
 
 def test_stream_ends_at_its_mark():

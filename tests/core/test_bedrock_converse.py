@@ -1380,7 +1380,7 @@ def test_without_key_and_botocore_both_ways_are_named(monkeypatch):
         resolve(Target("bedrock"), environ=REGION)
 
     assert "AWS_BEARER_TOKEN_BEDROCK" in str(caught.value)
-    assert "ai-lib[bedrock]" in str(caught.value)
+    assert "pip install '.[bedrock]'" in str(caught.value)
 
 
 def test_region_is_due():

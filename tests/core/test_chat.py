@@ -18,6 +18,7 @@ from ai_lib._core.chat import (
     FinishReason,
     Usage,
     UsageStatus,
+    as_request,
 )
 from ai_lib._core.errors import ConfigurationError
 from ai_lib._core.messages import ImagePart, Message, Role
@@ -308,3 +309,67 @@ def test_words_are_strings():
         FinishReason
     )
     assert ["finalized", "estimated", "pending", "unsupported"] == list(UsageStatus)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "words"),
+    [
+        pytest.param(
+            {"max_tokens": "3"},
+            TypeError,
+            "max_tokens must be a whole number, not '3'",
+            id="text",
+        ),
+        pytest.param(
+            {"n": True}, TypeError, "n must be a whole number, not True", id="truth"
+        ),
+        pytest.param(
+            {"n": 0}, ValueError, "n must be 1 or more, not 0", id="no answers"
+        ),
+        pytest.param(
+            {"max_tokens": -3},
+            ValueError,
+            "max_tokens must be 1 or more, not -3",
+            id="less than nothing",
+        ),
+        pytest.param(
+            {"stop": 5}, TypeError, "stop must be a text or several, not 5", id="stop"
+        ),
+        pytest.param(
+            {"messages": []},
+            ValueError,
+            "messages must hold at least one message",
+            id="no message",
+        ),
+        pytest.param(
+            {"tools": [print]},
+            TypeError,
+            "tools must hold Tool objects; Tool.from_function(print) makes one",
+            id="function",
+        ),
+    ],
+)
+def test_wrong_value_is_refused_in_plain_words(given, kind, words):
+    """
+    The message names the field and what it must be, and nothing of how that is checked.
+    """
+    with pytest.raises(kind) as caught:
+        ChatCompletionRequest("m", **{"messages": "hi", **given})
+
+    assert words == str(caught.value)
+
+
+def test_text_in_place_of_a_request_is_refused():
+    """
+    The error names the function that takes a text.
+    """
+    with pytest.raises(TypeError, match="not str; quick_chat_text"):
+        as_request("hi")
+
+
+def test_content_that_is_no_text_is_refused():
+    """
+    A number is neither text nor parts.
+    """
+    with pytest.raises(TypeError, match="content must be a text or parts, not 5"):
+        Message.user(5)

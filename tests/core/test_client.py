@@ -150,6 +150,32 @@ def test_headers_of_the_caller_come_last():
     assert set(headers) == {name.lower() for name in headers}
 
 
+def test_default_accept_comes_before_the_dialect_s():
+    """
+    What a caller says of all requests holds for what a dialect would say, too.
+    """
+    core = core_of(default_headers={"Accept": "text/plain"})
+
+    _, effects = asked(core, None, answer())
+
+    assert "text/plain" == effects[0].request.headers["accept"]
+
+
+def test_words_of_a_beta_add_up():
+    """
+    The dialect's, the client's and the request's are sent together, each once.
+    """
+    core = core_of("anthropic", default_headers={"Anthropic-Beta": "a, b"})
+    file = Message.user([FilePart(url="file_1")])
+    request = ChatCompletionRequest(
+        "claude-haiku-4-5", [file], extra_headers={"anthropic-beta": "b,c"}
+    )
+
+    headers = core.prepare(request, stream=False).headers
+
+    assert "files-api-2025-04-14,a,b,c" == headers["anthropic-beta"]
+
+
 def test_compressed_answers_are_inflated():
     """
     A body is decompressed before a dialect sees it.
@@ -567,7 +593,7 @@ def test_embedded_server_is_started_first():
         provider="local", base_url=None, api_key=None, model=None, serve=serve
     )
 
-    result, effects = asked(core, ask(model="auto"), answer("hi"))
+    result, effects = asked(core, attrs.evolve(ask(), model="auto"), answer("hi"))
 
     assert "hi" == result.text
     assert [Run, Send] == kinds(effects)
@@ -733,6 +759,29 @@ def test_follow_ups_are_sent_with_the_key():
         one.request.method for one in effects if isinstance(one, Send)
     ]
     assert KEY == effects[4].request.credential.secret.reveal()
+
+
+def test_step_that_fails_is_asked_again_and_nothing_begun_anew():
+    """
+    What was begun is asked after again: a provider that bills it does not begin it twice.
+    """
+    core = with_ticket(core_of(retry=no_waits(3)), 1)
+
+    result, effects = asked(core, None, answer(), response(status=503), answer("done"))
+
+    sent = [one.request.method for one in effects if isinstance(one, Send)]
+    assert "done" == result.text
+    assert ["POST", "GET", "GET"] == sent
+
+
+def test_step_that_keeps_failing_is_the_error():
+    """
+    After as many failures as there are attempts a step's error is the call's.
+    """
+    core = with_ticket(core_of(retry=no_waits(1)), 1)
+
+    with pytest.raises(errors.ServerError):
+        asked(core, None, answer(), response(status=500))
 
 
 def test_wait_between_steps_ends_with_the_attempt():

@@ -732,6 +732,20 @@ def test_answer_goes_back_as_it_came():
     ] == items
 
 
+def test_sealed_reasoning_goes_to_nobody_else():
+    """
+    Another provider of this format gets what was said, in its own words.
+    """
+    output = [thought("Hm.", encrypted_content="sealed"), called()]
+    whole = decoded(answer(*output), target_at("openai")).message
+
+    own = input_of(whole, target=target_at("openai"))
+    other = input_of(whole, target=target_at("xai"))
+
+    assert output == own
+    assert ["function_call"] == [item["type"] for item in other]
+
+
 def test_log_probabilities_do_not_go_back():
     """
     They are no part of what was said.

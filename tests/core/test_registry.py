@@ -158,7 +158,8 @@ def test_unknown_provider_is_refused_with_close_ones(entry_points):
 
     assert (
         "No provider is called 'acmee'. Did you mean acme_ai?"
-        " Add one with register_provider(ProviderSpec(…))." == str(caught.value)
+        " Write PROVIDER/MODEL, such as openai/gpt-4o;"
+        " register_provider(ProviderSpec(…)) adds a provider." == str(caught.value)
     )
 
 
@@ -166,8 +167,16 @@ def test_unknown_provider_like_no_other_gets_no_guess(entry_points):
     """
     Nothing is suggested where nothing is close.
     """
-    with pytest.raises(ConfigurationError, match=r"'zzz'\. Add one"):
+    with pytest.raises(ConfigurationError, match=r"'zzz'\. Write PROV"):
         find_provider("zzz")
+
+
+def test_unknown_provider_is_named_without_the_model():
+    """
+    Of a model string only what stands in the provider's place is named.
+    """
+    with pytest.raises(ConfigurationError, match=r"called 'nope'\."):
+        find_provider("nope/x")
 
 
 def test_providers_are_listed_once():

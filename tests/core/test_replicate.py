@@ -477,7 +477,7 @@ def test_stream_is_followed_to_where_the_key_may_go(url, followed):
         pytest.param({"detail": "Something"}, ApiError, "Something", id="detail"),
         pytest.param(prediction("odd"), InvalidResponseError, "no prediction", id="unknown"),
         pytest.param(prediction("starting", id=None), InvalidResponseError, "no prediction", id="no-id"),
-        pytest.param(b"<html>", InvalidResponseError, "no JSON", id="page"),
+        pytest.param(b"<html>", InvalidResponseError, "web page", id="page"),
         pytest.param([], InvalidResponseError, "no prediction", id="list"),
     ],
 )  # fmt: skip

@@ -87,6 +87,9 @@ CHUNK = ChatCompletionChunk(
 )
 
 
+ASKED = [{"role": "user", "content": "hi"}]
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -131,7 +134,10 @@ def test_what_is_unset_is_left_out():
     """
     assert {"role": "assistant"} == to_dict(Message.assistant())
     assert {} == to_dict(ChatCompletionResponse())
-    assert {"model": "m", "messages": []} == to_dict(ChatCompletionRequest("m", []))
+    asked = {"role": "user", "content": "hi"}
+    assert {"model": "m", "messages": [asked]} == to_dict(
+        ChatCompletionRequest("m", "hi")
+    )
 
 
 def test_parts_are_told_apart_by_type():
@@ -224,19 +230,19 @@ def test_unknown_keys_are_ignored():
         ),
         pytest.param(
             ChatCompletionRequest,
-            {"model": "m", "messages": [], "n": True},
+            {"model": "m", "messages": ASKED, "n": True},
             r"expected a whole number, not bool @ \$\.n",
             id="truth for a number",
         ),
         pytest.param(
             ChatCompletionRequest,
-            {"model": "m", "messages": [], "metadata": [1]},
+            {"model": "m", "messages": ASKED, "metadata": [1]},
             r"expected an object, not list @ \$\.metadata",
             id="list for an object",
         ),
         pytest.param(
             ChatCompletionRequest,
-            {"model": "m", "messages": [], "extra_headers": {"Host": "LEAK"}},
+            {"model": "m", "messages": ASKED, "extra_headers": {"Host": "LEAK"}},
             "The header Host",
             id="header",
         ),
@@ -245,7 +251,7 @@ def test_unknown_keys_are_ignored():
         ),
         pytest.param(
             BatchItem,
-            {"index": 0, "request": {"model": "m", "messages": []}, "error": "x"},
+            {"index": 0, "request": {"model": "m", "messages": ASKED}, "error": "x"},
             r"expected an object, not str @ \$\.error",
             id="error",
         ),

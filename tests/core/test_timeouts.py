@@ -246,3 +246,19 @@ def test_bounds_are_above_zero(name, value):
         Timeout(**{name: value})
     with pytest.raises(TypeError, match=name):
         Timeout(**{name: "3"})
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        pytest.param("20", TypeError, id="text"),
+        pytest.param((5, 30), TypeError, id="pair"),
+        pytest.param(-1, ValueError, id="negative"),
+    ],
+)
+def test_wrong_seconds_speak_of_the_timeout(value, kind):
+    """
+    What a caller passed as *timeout* is called so, not by one of its bounds.
+    """
+    with pytest.raises(kind, match="^timeout must be "):
+        Timeout.of(value)

@@ -570,10 +570,18 @@ def filled(value: Any) -> Any:
     """
     Leave out what is empty: lists and tuples without items count as one.
     """
+    found: Any = value
     if isinstance(value, dict):
-        pairs = ((key, filled(inner)) for key, inner in value.items())
-        return {key: inner for key, inner in pairs if inner not in ({}, [])}
-    return [filled(inner) for inner in value] if isinstance(value, list) else value
+        found = {}
+        for key, inner in value.items():
+            kept = filled(inner)
+            if not (kept.__class__ in (dict, list) and not kept):
+                found[key] = kept
+    elif isinstance(value, list):
+        found = []
+        for inner in value:
+            found.append(filled(inner))  # noqa: PERF401 - one frame a level
+    return found
 
 
 def sound_response(response: ChatCompletionResponse) -> None:
@@ -637,6 +645,16 @@ def sound_request(request: HttpRequest, target: ResolvedTarget) -> None:
 # The cases
 
 
+def further_down(depth: int, check: Callable[..., None], *arguments: Any) -> None:
+    """
+    Call where the stack is higher than it was where the bytes were read.
+    """
+    if depth:
+        further_down(depth - 1, check, *arguments)
+    else:
+        check(*arguments)
+
+
 def goes_on(
     chance: random.Random, target: ResolvedTarget, response: ChatCompletionResponse
 ) -> None:
@@ -645,7 +663,9 @@ def goes_on(
     """
     message = response.message
     turns = [Message.system("Be brief."), Message.user("hello"), message]
-    turns += [Message.tool("42", call.id, name=call.name) for call in message.tool_calls]
+    for call in message.tool_calls:
+        told = chance.choice(["42", '{"a": 1}', written(any_value(chance), chance)])
+        turns.append(Message.tool(told, call.id, name=call.name))
     if chance.random() < 0.5:
         turns += [Message.user("more"), message]
     tools = [Tool("look", "Look it up.", {"type": "object"})]
@@ -735,10 +755,10 @@ def try_stream(chance: random.Random, dialect: str) -> Iterator[bytes]:
             set(choice.delta.citations)
     for chunk in chunks[:3]:
         plain(chunk, ChatCompletionChunk)
-    sound_response(response)
     if error is not None:
-        sound_error(error)
-    goes_on(chance, target, response)
+        further_down(50, sound_error, error)
+    further_down(50, sound_response, response)
+    further_down(200, goes_on, chance, target, response)
 
 
 def answer(chance: random.Random, body: bytes, statuses: Sequence[int]) -> HttpResponse:
@@ -771,8 +791,8 @@ def try_body(chance: random.Random, dialect: str) -> Iterator[bytes]:
                 sound_request(request, target)
         assert 0 <= found.after <= 60
         return
-    sound_response(found)
-    goes_on(chance, target, found)
+    further_down(50, sound_response, found)
+    further_down(200, goes_on, chance, target, found)
 
 
 def try_error(chance: random.Random, dialect: str) -> Iterator[bytes]:

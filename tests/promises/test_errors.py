@@ -319,7 +319,7 @@ def test_redirect_without_location_is_an_error(pair, server):
     ("step", "words"),
     [
         pytest.param(faults.reset, "reset by peer", id="reset"),
-        pytest.param(faults.hang_up, "No connection", id="hang up"),
+        pytest.param(faults.hang_up, "broke off in its headers", id="hang up"),
         pytest.param(
             faults.raw(b"HTTP/1.1 200 OK\r\nX-", faults.reset),
             "reset",
@@ -418,8 +418,74 @@ def test_plain_http_where_tls_is_due_is_an_error(twin, certificates):
         url = server.url.replace("http:", "https:")
         client = twin.client(base_url=url, ca_bundle=str(certificates[0]))
 
-        with pytest.raises(NetworkError):
+        with pytest.raises(NetworkError, match="does not speak it") as caught:
             client.chat_completion(ask())
+
+    assert not caught.value.is_retryable
+    assert 1 == len(caught.value.attempts)
+
+
+def test_failing_proxy_is_named(twin):
+    """
+    Where nobody listens at the proxy's address, it is the proxy that is named, without its user.
+    """
+    port = faults.free_port()
+    proxy = f"http://someone:secret-of-proxy@127.0.0.1:{port}"
+    client = twin.client(base_url="https://api.example.com/v1", proxy=proxy)
+
+    with pytest.raises(NetworkError) as caught:
+        client.chat_completion(ask())
+
+    assert (
+        "openai (api.example.com): no connection through the proxy"
+        f" 127.0.0.1:{port}: connection refused." in str(caught.value)
+    )
+
+
+@pytest.mark.parametrize("function", ["chat_completion", "chat_completion_stream"])
+def test_page_is_told_with_its_title(twin, server, function):
+    """
+    A web page in place of an answer is named by title, status and address, streamed or not.
+    """
+    page = b"<html><head><title>Log in</title></head></html>"
+    server.script(reply(page, headers={"Content-Type": "text/html"}))
+
+    with pytest.raises(InvalidResponseError) as caught:
+        getattr(twin.client(server), function)(ask())
+
+    assert 200 == caught.value.status_code
+    assert (
+        "openai answered with a web page ('Log in') in place of an answer, 200 from"
+        f" {server.url}/chat/completions: is base_url right, or a proxy in between?"
+    ) == str(caught.value)
+
+
+def test_message_counts_the_attempts(twin, server):
+    """
+    An error behind several attempts says how many, when to come again, and survives pickling.
+    """
+    server.script(
+        reply(b'{"error": "slow"}', status=429, headers={"Retry-After": "0.01"})
+    )
+
+    with pytest.raises(RateLimitError) as caught:
+        twin.client(server, max_retries=1).chat_completion(ask())
+
+    assert str(caught.value).startswith("openai answered 429: slow. Again in 0.01 s.")
+    assert "(2 attempts, " in str(caught.value)
+    assert str(caught.value) == str(pickle.loads(pickle.dumps(caught.value)))
+
+
+def test_missing_address_is_named(twin, server):
+    """
+    A 404 that says nothing of a model names the address that was asked.
+    """
+    server.script(reply(b"{}", status=404))
+
+    with pytest.raises(NotFoundError) as caught:
+        twin.client(server).chat_completion(ask())
+
+    assert f"404 at {server.url}/chat/completions." in str(caught.value)
 
 
 # Time

@@ -215,7 +215,6 @@ _MODEL_GONE = re.compile(
 )
 
 
-
 def _has(words: str, phrases: tuple[str, ...]) -> bool:
     return any(phrase in words for phrase in phrases)
 
