@@ -80,18 +80,21 @@ def _to_strings(value: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _to_tools(tools: Iterable[Tool] | None) -> tuple[Tool, ...]:
-    if isinstance(tools, Tool) or callable(tools):
-        tools = (tools,)
-    if tools is not None and not isinstance(tools, Iterable):
-        raise TypeError(f"tools must hold Tool objects, not {shown(tools)}")
-    found = tuple(tools or ())
+    given: Any = tools
+    if isinstance(given, Tool) or callable(given):
+        given = (given,)
+    if given is not None and not isinstance(given, Iterable):
+        raise TypeError(f"tools must hold Tool objects, not {shown(given)}")
+    found = tuple(given or ())
     for one in found:
         if isinstance(one, Tool):
             continue
-        name = getattr(one, "__name__", None) if callable(one) else None
-        way = f"; Tool.from_function({name}) makes one" if name else ""
-        but = "" if name else f", not {shown(one)}"
-        raise TypeError(f"tools must hold Tool objects{but}{way}")
+        name = getattr(one, "__name__", None)
+        if callable(one) and name:
+            raise TypeError(
+                f"tools must hold Tool objects; Tool.from_function({name}) makes one"
+            )
+        raise TypeError(f"tools must hold Tool objects, not {shown(one)}")
     return found
 
 

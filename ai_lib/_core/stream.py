@@ -400,9 +400,7 @@ class ChunkDecoder:
         who = self._base.provider or "The provider"
         start = self._head.lstrip(_PADDING)[:1]
         if self._answer.choices:
-            return IncompleteStreamError(
-                f"{who} {ENDED_EARLY}."
-            )
+            return IncompleteStreamError(f"{who} {ENDED_EARLY}.")
         if not start:
             return IncompleteStreamError(f"{who} answered with nothing.")
         if start not in _EVENT_STARTS.get(self._parser.framing, start):

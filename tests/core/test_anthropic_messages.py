@@ -263,7 +263,7 @@ def test_extension_in_the_place_of_what_was_written_is_told():
     """
     It is sent as it is, and a sentence names what it took the place of.
     """
-    ours = {"json_schema": {"schema": SCHEMA}, "type": "json_schema"}
+    ours = {"json_schema": {"schema": {"type": "object"}}, "type": "json_schema"}
     theirs = {"effort": "low"}
 
     request = encoded(response_format=ours, extensions={"output_config": theirs})
@@ -595,7 +595,9 @@ def test_object_by_another_name_is_closed(schema):
     """
     A list of types and properties alone make an object too.
     """
-    body = body_of(response_format=form_of({"anyOf": [schema]}))
+    form = {"type": "json_schema", "json_schema": {"schema": {"anyOf": [schema]}}}
+
+    body = body_of(response_format=form)
 
     (sent,) = body["output_config"]["format"]["schema"]["anyOf"]
     assert {**schema, "additionalProperties": False} == sent

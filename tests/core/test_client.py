@@ -16,9 +16,11 @@ from twins import KEY, PROMPT, ask
 
 from ai_lib._core import errors
 from ai_lib._core.call import Call
+from ai_lib._core.chat import ChatCompletionRequest
 from ai_lib._core.client import ClientCore
 from ai_lib._core.flow import Close, Read, Run, Send, Sleep
 from ai_lib._core.http import HttpRequest, HttpResponse, SizeLimits
+from ai_lib._core.messages import FilePart, Message
 from ai_lib._core.providers import Origin
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.secrets import Secret
@@ -165,7 +167,7 @@ def test_words_of_a_beta_add_up():
     """
     The dialect's, the client's and the request's are sent together, each once.
     """
-    core = core_of("anthropic", default_headers={"Anthropic-Beta": "a, b"})
+    core = core_of(provider="anthropic", default_headers={"Anthropic-Beta": "a, b"})
     file = Message.user([FilePart(url="file_1")])
     request = ChatCompletionRequest(
         "claude-haiku-4-5", [file], extra_headers={"anthropic-beta": "b,c"}
@@ -173,7 +175,7 @@ def test_words_of_a_beta_add_up():
 
     headers = core.prepare(request, stream=False).headers
 
-    assert "files-api-2025-04-14,a,b,c" == headers["anthropic-beta"]
+    assert "a,b,files-api-2025-04-14,c" == headers["anthropic-beta"]
 
 
 def test_compressed_answers_are_inflated():

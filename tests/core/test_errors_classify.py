@@ -223,7 +223,11 @@ def test_same_word_means_less_at_qwen():
             "max_tokens exceeds token limit: at most 9 completion tokens",
             InvalidRequestError,
         ),
-        (400, "metadata must not contain api key names", InvalidRequestError),
+        (
+            400,
+            "Invalid parameter: metadata must not contain api key names",
+            InvalidRequestError,
+        ),
         (400, "API key expired. Please renew it", AuthenticationError),
         (400, "api_key is required", AuthenticationError),
         (403, "You must provide an API key", AuthenticationError),

@@ -260,5 +260,5 @@ def test_wrong_seconds_speak_of_the_timeout(value, kind):
     """
     What a caller passed as *timeout* is called so, not by one of its bounds.
     """
-    with pytest.raises(kind, match="^timeout must be "):
+    with pytest.raises(kind, match=r"^timeout must be "):
         Timeout.of(value)

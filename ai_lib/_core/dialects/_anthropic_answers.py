@@ -27,13 +27,12 @@ from ai_lib._core.dialects._shared import (
     as_dict,
     as_list,
     as_text,
-    bounded,
+    can_go_back,
     decode_event,
     decode_json,
-    encode_json,
     first_count,
+    unreadable_event,
 )
-from ai_lib._core.errors import InvalidResponseError
 from ai_lib._core.messages import Message, Role
 from ai_lib._core.tools import ToolCall
 
@@ -151,9 +150,7 @@ def _state(
     """
     if all(block.get("type") in _PLAIN for block in blocks):
         return None
-    try:
-        encode_json(blocks)
-    except (ValueError, RecursionError):  # such as NaN: it came, and could not go back
+    if not can_go_back(blocks):
         return None
     kept = {"provider": target.provider, "model": target.model, "content": blocks}
     return {STATE: kept}
@@ -336,13 +333,7 @@ class AnthropicChunkParser:
             raise error_in(self._target, {"error": text})
         if text in ("", "[DONE]"):  # OpenRouter sends it behind the end
             return ()
-        start = bounded(text)
-        raise InvalidResponseError(
-            f"{self._target.provider} streams what is no JSON: {start[:200]}",
-            provider=self._target.provider,
-            model=self._target.model or None,
-            body=start,
-        )
+        raise unreadable_event(self._target, text)
 
     def _chunk(
         self, delta: Delta, event: dict[str, Any] | None

@@ -27,10 +27,10 @@ from ai_lib._core.dialects._shared import (
     as_dict,
     as_list,
     as_text,
-    bounded,
+    can_go_back,
     decode_event,
+    unreadable_event,
 )
-from ai_lib._core.errors import InvalidResponseError
 from ai_lib._core.messages import Message, Role
 from ai_lib._core.tools import ToolCall
 
@@ -126,7 +126,7 @@ def _state(
     """
     Keep the reasoning that goes back; only the model that sealed it can open it.
     """
-    kept = [block for block in blocks if _sealed(block)]
+    kept = [block for block in blocks if _sealed(block) and can_go_back(block)]
     return {STATE: {"model": target.model, "reasoning": kept}} if kept else None
 
 
@@ -254,7 +254,7 @@ class BedrockChunkParser:
         if name.startswith(_EXCEPTION):
             raise self._exception(name.removeprefix(_EXCEPTION), event)
         if isinstance(event, str):
-            raise self._unreadable(event)
+            raise unreadable_event(self._target, event)
         event = as_dict(event)
         event = as_dict(event.get(name)) or event  # some wrap it once more
         match name:
@@ -281,15 +281,6 @@ class BedrockChunkParser:
         told = told if isinstance(told, dict) else {"message": as_text(told)}
         status = _STATUSES.get(kind, 200)
         return error_in(self._target, {"code": kind, **told}, status=status)
-
-    def _unreadable(self, data: str) -> InvalidResponseError:
-        start = bounded(data)
-        return InvalidResponseError(
-            f"{self._target.provider} streams what is no JSON: {start[:200]}",
-            provider=self._target.provider,
-            model=self._target.model or None,
-            body=start,
-        )
 
     def _chunk(self, delta: Delta, event: dict[str, Any]) -> _Chunks:
         choice = ChunkChoice(0, delta)

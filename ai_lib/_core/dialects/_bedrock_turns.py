@@ -18,6 +18,7 @@ from ai_lib._core.dialects._shared import (
     as_dict,
     as_list,
     base64_of,
+    can_go_back,
     decode_json,
 )
 from ai_lib._core.errors import UnsupportedFeatureError
@@ -245,6 +246,8 @@ def _as_object(text: str) -> dict[str, Any]:
     try:
         found = decode_json(text)
     except ValueError:
+        found = text
+    if not can_go_back(found):
         found = text
     return found if isinstance(found, dict) else {"result": found}
 

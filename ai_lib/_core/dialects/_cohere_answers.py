@@ -25,11 +25,10 @@ from ai_lib._core.dialects._shared import (
     as_dict,
     as_list,
     as_text,
-    bounded,
     decode_json,
     first_count,
+    unreadable_event,
 )
-from ai_lib._core.errors import InvalidResponseError
 from ai_lib._core.messages import Message, Role
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.tools import ToolCall
@@ -246,13 +245,7 @@ class CohereChunkParser:
         if text == "[DONE]":
             self.done = True
         elif text:
-            start = bounded(text)
-            raise InvalidResponseError(
-                f"{self._target.provider} streams what is no JSON: {start[:200]}",
-                provider=self._target.provider,
-                model=self._target.model or None,
-                body=start,
-            )
+            raise unreadable_event(self._target, text)
         return ()
 
     def _delta(

@@ -188,7 +188,7 @@ _WRONG = (
     r"|not valid|not found|not active|not provided|provide|without|no)\b"
 )
 _WRONG_KEY = re.compile(
-    rf"\b{_WRONG}[^.]{{0,40}}\bapi[ _-]?key|\bapi[ _-]?key\b[^.]{{0,60}}\b{_WRONG}"
+    rf"\b{_WRONG} (?:[\w']{{1,20}} ){{0,2}}api[ _-]?key|\bapi[ _-]?key\b[^.]{{0,60}}\b{_WRONG}"
 )
 _MODEL = (
     "model not found",

@@ -29,10 +29,11 @@ from ai_lib._core.dialects._shared import (
     as_list,
     as_text,
     bounded,
+    can_go_back,
     decode_json,
-    encode_json,
     first_count,
     moment_of,
+    unreadable_event,
 )
 from ai_lib._core.errors import ContentFilteredError, InvalidResponseError
 from ai_lib._core.messages import (
@@ -518,11 +519,7 @@ class _Candidate:
         self.special = self.special or bool(signature) or kind == "thought" or again
 
     def _keep_other(self, part: dict[str, Any]) -> None:
-        try:
-            encode_json(part)
-        except (ValueError, RecursionError):
-            return
-        if part:
+        if part and can_go_back(part):
             self.kept.append({"part": part})
             self.special = True
 
@@ -600,13 +597,7 @@ class GeminiChunkParser:
             self.done = True
         if not text or self.done:
             return ()
-        start = bounded(text)
-        raise InvalidResponseError(
-            f"{self._target.provider} streams what is no JSON: {start[:200]}",
-            provider=self._target.provider,
-            model=self._target.model or None,
-            body=start,
-        )
+        raise unreadable_event(self._target, text)
 
     def _read(self, event: dict[str, Any]) -> Sequence[ChatCompletionChunk]:
         choices = [self._choice(*one, event) for one in _candidates(event)]

@@ -23,12 +23,12 @@ from ai_lib._core.dialects._shared import (
     as_dict,
     as_list,
     as_text,
-    bounded,
     decode_json,
     first_count,
     moment_of,
+    unreadable_event,
 )
-from ai_lib._core.errors import AiLibError, InvalidResponseError, ModelNotFoundError
+from ai_lib._core.errors import AiLibError, ModelNotFoundError
 from ai_lib._core.messages import Message, Role
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.tools import ToolCall
@@ -157,7 +157,7 @@ class OllamaChunkParser:
         except ValueError:
             line = None
         if not isinstance(line, dict):
-            raise self._unreadable(data)
+            raise unreadable_event(self._target, data)
         if line.get("error"):
             raise with_hint(self._target, error_in(self._target, line))
         said = as_dict(line.get("message"))
@@ -196,13 +196,4 @@ class OllamaChunkParser:
             usage_of(line) if self.done else None,
             self._created,
             line,
-        )
-
-    def _unreadable(self, data: str) -> InvalidResponseError:
-        start = bounded(data)
-        return InvalidResponseError(
-            f"{self._target.provider} streams what is no JSON object: {start[:200]}",
-            provider=self._target.provider,
-            model=self._target.model or None,
-            body=start,
         )

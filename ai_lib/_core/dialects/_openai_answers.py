@@ -28,11 +28,11 @@ from ai_lib._core.dialects._shared import (
     as_dict,
     as_list,
     as_text,
-    bounded,
+    can_go_back,
     decode_event,
     first_count,
+    unreadable_event,
 )
-from ai_lib._core.errors import InvalidResponseError
 from ai_lib._core.messages import Message, Role
 from ai_lib._core.tools import ToolCall
 
@@ -116,7 +116,7 @@ def choice_of(
             tool_calls=calls,
             reasoning=reasoning or None,
             refusal=as_text(said.get("refusal")) or None,
-            provider_state={STATE: state} if state else None,
+            provider_state=_kept(state),
         ),
         finish_reason=_finish_reason(raw, called=bool(calls)),
         raw_finish_reason=raw or None,
@@ -129,6 +129,10 @@ def _finish_reason(raw: str, *, called: bool) -> str | None:
     if called and reason in ("", FinishReason.STOP):
         return FinishReason.TOOL_CALLS
     return reason or None
+
+
+def _kept(state: dict[str, Any]) -> dict[str, Any] | None:
+    return {STATE: state} if state and can_go_back(state) else None
 
 
 def _pieces(said: dict[str, Any], quirks: Quirks) -> tuple[str, str, dict[str, Any]]:
@@ -317,6 +321,8 @@ class _ToolCalls:
         piece = _arguments(function.get("arguments", function.get("input")))
         call.arguments.append(piece)
         extra = {key: value for key, value in item.items() if key not in _CALL_FIELDS}
+        if extra and not can_go_back(extra):
+            extra = {}
         if extra:
             call.extra |= extra
         return ToolCallDelta(
@@ -467,7 +473,7 @@ class OpenAiChunkParser:
         except JSONDecodeError:
             return self._no_json(name, data)
         except (ValueError, RecursionError):
-            raise self._unreadable(data) from None
+            raise unreadable_event(self._target, data) from None
         if not name and not self._tagged and (chunk := _common_chunk(event)):
             return (chunk,)
         return self._read(name, event)
@@ -479,7 +485,7 @@ class OpenAiChunkParser:
         choices = []
         for index, kept in sorted(self._kept.items()):
             reasoning, text = kept.tags.finish() if kept.tags else ("", "")
-            state = {STATE: kept.state} if kept.state else None
+            state = _kept(kept.state)
             if reasoning or text or state:
                 delta = Delta(text or None, reasoning or None, provider_state=state)
                 choices.append(ChunkChoice(index, delta))
@@ -494,16 +500,7 @@ class OpenAiChunkParser:
             raise error_in(self._target, {"error": text})
         if not text:
             return ()
-        raise self._unreadable(text)
-
-    def _unreadable(self, data: str) -> InvalidResponseError:
-        start = bounded(data)
-        return InvalidResponseError(
-            f"{self._target.provider} streams what is no JSON: {start[:200]}",
-            provider=self._target.provider,
-            model=self._target.model or None,
-            body=start,
-        )
+        raise unreadable_event(self._target, text)
 
     def _read(self, name: str, event: Any) -> Iterable[ChatCompletionChunk]:
         if not isinstance(event, dict):

@@ -28,11 +28,11 @@ from ai_lib._core.dialects._shared import (
     as_dict,
     as_list,
     as_text,
-    bounded,
+    can_go_back,
     decode_event,
     first_count,
+    unreadable_event,
 )
-from ai_lib._core.errors import InvalidResponseError
 from ai_lib._core.messages import Message, Role
 from ai_lib._core.tools import ToolCall
 
@@ -114,7 +114,7 @@ def _call_of(item: Json, place: int) -> ToolCall:
         as_text(item.get("call_id")) or f"call_{place}",
         as_text(item.get("name")),
         _arguments(item) or "{}",
-        extra={STATE: extra} if extra else None,
+        extra={STATE: extra} if extra and can_go_back(extra) else None,
     )
 
 
@@ -193,7 +193,7 @@ def _state_of(items: list[Json], provider: str) -> Json | None:
     Reasoning without its contents is left out: nobody stored it, so its id says nothing.
     """
     kept = [one for one in items if one.get("type") != "reasoning" or _is_sealed(one)]
-    if not any(_is_opaque(one) for one in kept):
+    if not any(_is_opaque(one) for one in kept) or not can_go_back(kept):
         return None
     output = [_given_back(one) for one in kept]
     return {STATE: {"provider": provider, "output": output}}
@@ -369,7 +369,7 @@ class ResponsesChunkParser:
         except JSONDecodeError:
             return self._no_json(name, data)
         except (ValueError, RecursionError):
-            raise self._unreadable(data) from None
+            raise unreadable_event(self._target, data) from None
         if not isinstance(event, dict):
             event = {"error": event} if name == "error" else {}
         kind = as_text(event.get("type")) or name
@@ -389,16 +389,7 @@ class ResponsesChunkParser:
             raise error_in(self._target, {"error": text})
         if not text or text == "[DONE]":  # the mark is response.completed
             return ()
-        raise self._unreadable(text)
-
-    def _unreadable(self, data: str) -> InvalidResponseError:
-        start = bounded(data)
-        return InvalidResponseError(
-            f"{self._target.provider} streams what is no JSON: {start[:200]}",
-            provider=self._target.provider,
-            model=self._target.model or None,
-            body=start,
-        )
+        raise unreadable_event(self._target, text)
 
     def _other(self, kind: str, event: Json) -> Iterable[ChatCompletionChunk]:
         match kind:

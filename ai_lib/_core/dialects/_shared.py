@@ -145,6 +145,51 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON value: {value!r:.80}")
 
 
+def can_go_back(value: Any) -> bool:
+    """
+    Whether what came can be written again: Python reads NaN and infinity, which JSON does not have.
+    """
+    try:
+        encode_json(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+#: How deep values from outside may be nested. What is much deeper can be read where the stack is low,
+#: and then neither compared nor written where it is high.
+_DEPTH = 200
+
+
+def _check_depth(text: str | bytes, value: Any) -> None:
+    """
+    Refuse a value that is nested beyond reason.
+
+    Args:
+        text: What it was read from, which tells in no time that most are not.
+
+    Raises:
+        ValueError: It is.
+    """
+    if isinstance(text, str):
+        opened = text.count("[") + text.count("{")
+    else:
+        opened = text.count(b"[") + text.count(b"{")
+    if opened <= _DEPTH:
+        return
+    level = [value]
+    for _ in range(_DEPTH + 1):
+        held = [one for one in level if isinstance(one, dict | list)]
+        if not held:
+            return
+        level = [
+            inner
+            for one in held
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    raise ValueError("nested too deeply")
+
+
 def decode_json(text: str | bytes) -> Any:
     """
     Read JSON from outside.
@@ -153,9 +198,12 @@ def decode_json(text: str | bytes) -> Any:
         ValueError: It is none, or nested beyond reason, or not UTF-8.
     """
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if len(text) > 2 * _DEPTH:
+        _check_depth(text, value)
+    return value
 
 
 _read_value = json.JSONDecoder().raw_decode
@@ -166,15 +214,19 @@ def decode_event(text: str) -> Any:
     Read the JSON of one event, in two thirds of the time that ``json.loads`` takes for short texts.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is none, or nested beyond reason.
 
-        RecursionError: It is nested beyond reason.
+        RecursionError: Likewise.
     """
     try:
         value, end = _read_value(text)
     except ValueError:
-        return json.loads(text)  # white space before it, or its error
-    return value if end == len(text) else json.loads(text)
+        return decode_json(text)  # white space before it, or its error
+    if end != len(text):
+        return decode_json(text)
+    if end > 2 * _DEPTH:
+        _check_depth(text, value)
+    return value
 
 
 def decode_body(target: ResolvedTarget, response: HttpResponse) -> Any:
@@ -232,6 +284,19 @@ def without_query(url: str) -> str:
     Give *url* as an error may show it: no query, no key.
     """
     return redact(url.partition("?")[0])[:300]
+
+
+def unreadable_event(target: ResolvedTarget, text: str) -> InvalidResponseError:
+    """
+    Make the error for an event of a stream that is no JSON, with its beginning.
+    """
+    start = bounded(text)
+    return InvalidResponseError(
+        f"{target.provider} streams what is no JSON: {start[:200]}",
+        provider=target.provider,
+        model=target.model or None,
+        body=start,
+    )
 
 
 def bounded(text: str, limit: int = 2000) -> str:

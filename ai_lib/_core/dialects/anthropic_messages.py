@@ -374,10 +374,10 @@ def _page(target: ResolvedTarget, after: str = "") -> HttpRequest:
         raise UnsupportedFeatureError(
             f"{target.provider} has no list of models.", provider=target.provider
         )
-    query = "?limit=1000" + (f"&after_id={quote(after, safe='')}" if after else "")
+    more = f"&after_id={quote(after, safe='', errors='replace')}" if after else ""
     return HttpRequest(
         method="GET",
-        url=f"{target.base_url}{path}{query}",
+        url=f"{target.base_url}{path}?limit=1000{more}",
         headers=_headers(target, "application/json"),
     )
 

@@ -270,7 +270,7 @@ def _model_url(target: ResolvedTarget) -> str:
     base, name = _base_url(target), _bare(target.model)
     found = _FULL_NAME.fullmatch(name)
     if found is None:
-        return f"{base}/models/{quote(name, safe='')}"
+        return f"{base}/models/{quote(name, safe='', errors='replace')}"
     end = _PLACES[found[1]]
     return f"{base.partition(end)[0] if end else base}/{name}"
 
@@ -361,7 +361,7 @@ def _models_request(target: ResolvedTarget, token: str) -> HttpRequest:
         raise UnsupportedFeatureError(
             f"{target.provider} has no list of models.", provider=target.provider
         )
-    more = f"&pageToken={quote(token, safe='')}" if token else ""
+    more = f"&pageToken={quote(token, safe='', errors='replace')}" if token else ""
     return HttpRequest(
         method="GET",
         url=f"{target.base_url}{path}?pageSize=1000{more}",

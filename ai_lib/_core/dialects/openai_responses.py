@@ -391,7 +391,7 @@ def decode_response(
     waiting = body.get("status") in ("queued", "in_progress")
     name = as_text(body.get("id"))
     if waiting and name and (body.get("background") or not body.get("output")):
-        path = f"{_PATH}/{quote(name, safe='')}"
+        path = f"{_PATH}/{quote(name, safe='', errors='replace')}"
         url = url_of(target, path, since=_SINCE)
         headers = {"accept": "application/json"}
         again = HttpRequest(method="GET", url=url, headers=headers)
