@@ -530,7 +530,8 @@ class _Candidate:
 @attrs.define
 class GeminiChunkParser:
     """
-    Turns events into chunks. Google has no end mark: the bytes end.
+    Turns events into chunks. Google has no end mark: the bytes end. No event can be told to be the last,
+    since how many candidates are to come is not known here.
 
     Images that a model draws have no place in a chunk: of a stream they are in the message's
     ``provider_state`` only, of a whole answer in its content.
@@ -563,19 +564,7 @@ class GeminiChunkParser:
         chunks = self._read(event)
         if event.get("error") or name == "error":
             return self._fail_after(chunks, event)
-        self.done = self._is_last(event)
         return chunks
-
-    def _is_last(self, event: dict[str, Any]) -> bool:
-        """
-        Google has no end mark of its own: of one candidate the last event is the one with its reason to
-        stop, and with the usage. In no recording does anything follow it. Of several candidates nobody
-        knows here how many there are to come: the bytes end.
-        """
-        told = as_list(event.get("candidates"))
-        ended = [as_dict(one).get("finishReason") for one in told]
-        alone = self._candidates.keys() <= {0}
-        return bool(event.get("usageMetadata")) and alone and bool(ended) and all(ended)
 
     def finish(self) -> Iterable[ChatCompletionChunk]:
         """
