@@ -218,13 +218,12 @@ class AnswerSoFar:
             if choice.logprobs is not None:
                 so_far.add_logprobs(choice.logprobs)
 
-    @property
-    def finished(self) -> bool:
+    def finished(self, choices: int) -> bool:
         """
-        Whether there is a choice, and every one has a finish reason.
+        Whether there are so many *choices*, and every one has a finish reason.
         """
         ends = [choice.finish_reason is not None for choice in self.choices.values()]
-        return bool(ends) and all(ends)
+        return len(ends) >= choices and all(ends)
 
     def to_response(
         self, base: ChatCompletionResponse, *, ended: bool
@@ -233,7 +232,7 @@ class AnswerSoFar:
         Give the answer in the type of a whole one, with what *base* knows besides.
         """
         told = UsageStatus.UNSUPPORTED if ended else UsageStatus.PENDING
-        if self.usage is not None and (ended or self.finished):
+        if self.usage is not None and (ended or self.finished(1)):
             told = UsageStatus.FINALIZED
         return attrs.evolve(
             base,

@@ -359,7 +359,8 @@ class ClientCore:
         ) -> Flow[Opened]:
             route = route.suited(request, model)
             encoded = self._encode(route, request, model, stream=True)
-            target = attrs.evolve(route.target, model=model)
+            choices = request.n or 1
+            target = attrs.evolve(route.target, model=model, choices=choices)
             route = attrs.evolve(route, target=target)
             answer = yield from self._open(call, route, encoded, secret)
             facts["status_code"] = answer.status
@@ -491,6 +492,7 @@ class ClientCore:
             base=_completed(
                 ChatCompletionResponse(model=target.model), target, answer, warnings
             ),
+            choices=target.choices,
             content_type=answer.content_type,
             content_encoding=encoding,
             limits=self.limits,

@@ -268,12 +268,15 @@ class ResolvedTarget:
         base_url: The resolved one, without a slash at the end.
 
         options: What the record asks for, resolved (``resource``, ``api_version`` …).
+
+        choices: How many answers were asked for.
     """
 
     spec: ProviderSpec
     model: str = ""
     base_url: str
     options: Mapping[str, str] = attrs.field(factory=dict)
+    choices: int = 1
 
     @property
     def provider(self) -> str:

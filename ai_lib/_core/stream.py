@@ -124,6 +124,8 @@ class ChunkDecoder:
         base: What is known of the answer besides its stream: provider, model asked for,
             request id, warnings, limits of the provider.
 
+        choices: How many answers were asked for.
+
         content_type: The media type of the answer, in lower case, without parameters.
 
         content_encoding: How its bytes are compressed.
@@ -146,6 +148,7 @@ class ChunkDecoder:
     _parser: ChunkParser
     _decode_whole: Callable[[bytes], ChatCompletionResponse]
     _base: ChatCompletionResponse = attrs.field(factory=ChatCompletionResponse)
+    _choices: int = 1
     _content_type: str = ""
     _content_encoding: str = ""
     _limits: SizeLimits = DEFAULT_LIMITS
@@ -385,7 +388,9 @@ class ChunkDecoder:
         if not self._finished or self.ended:
             return
         error = self._error
-        self._complete = error is None and (self._parser.done or self._answer.finished)
+        self._complete = error is None and (
+            self._parser.done or self._answer.finished(self._choices)
+        )
         if not self._complete:
             error = self._explained(error or self._cut or self._incomplete())
         self.ended = True

@@ -49,7 +49,13 @@ def target_of(model="gemini-3.8-flash", provider="gemini", **more):
     spec = SPECS[provider]
     options = more.pop("options", {})
     base_url = more.get("base_url") or spec.base_url.format(**options)
-    return ResolvedTarget(spec=spec, model=model, base_url=base_url, options=options)
+    return ResolvedTarget(
+        spec=spec,
+        model=model,
+        base_url=base_url,
+        options=options,
+        choices=more.get("choices", 1),
+    )
 
 
 def encoded(messages="Hi", *, stream=False, on_unsupported="warn", **more):
@@ -110,15 +116,16 @@ def decoded(body):
     return gemini.decode_response(target_of(), response_of(body))
 
 
-def decoder_of(content_type="text/event-stream"):
+def decoder_of(content_type="text/event-stream", choices=1):
     """
     A decoder of one stream.
     """
-    target = target_of()
+    target = target_of(choices=choices)
     return ChunkDecoder(
         parser=gemini.chunk_parser(target),
         decode_whole=lambda body: gemini.decode_response(target, response_of(body)),
         content_type=content_type,
+        choices=choices,
     )
 
 
@@ -142,11 +149,11 @@ def as_events(*events):
     return b"".join(b"data: %s\r\n\r\n" % json.dumps(one).encode() for one in events)
 
 
-def streamed(*events, cut=10**9):
+def streamed(*events, cut=10**9, choices=1):
     """
     The whole answer that a stream of *events* adds up to.
     """
-    decoder = decoder_of()
+    decoder = decoder_of(choices=choices)
     drained(decoder, as_events(*events), cut)
     return decoder.response
 
@@ -1526,7 +1533,7 @@ def test_event_that_cannot_be_read(name, data, kind):
         list(gemini.chunk_parser(target_of()).feed((name, data)))
 
 
-def test_stream_of_several_candidates_ends_with_its_bytes():
+def test_stream_of_several_candidates_ends_with_the_last_of_them():
     """
     That all that were seen have ended does not mean that no other comes.
     """
@@ -1539,9 +1546,24 @@ def test_stream_of_several_candidates_ends_with_its_bytes():
         ]
     ]
 
-    response = streamed(*({"candidates": [one], **usage} for one in each))
+    response = streamed(*({"candidates": [one], **usage} for one in each), choices=2)
 
     assert ["A", "B"] == [one.message.text for one in response.choices]
+
+
+def test_stream_ends_with_its_last_event_whatever_stays_open():
+    """
+    The event with reason to stop and usage ends the stream, though the connection stays open.
+    """
+    decoder = decoder_of()
+    end = {"finishReason": "STOP", "content": {"parts": [{"text": "A"}]}}
+    usage = {"promptTokenCount": 1, "candidatesTokenCount": 2}
+
+    decoder.feed(as_events({"candidates": [end], "usageMetadata": usage}))
+    chunks = list(iter(decoder.next_chunk, None))
+
+    assert "A" == "".join(chunk.text for chunk in chunks)
+    assert decoder.ended
 
 
 @pytest.mark.parametrize("data", ["", "1", "[]", "{}", '{"candidates":[null]}'])

@@ -530,8 +530,7 @@ class _Candidate:
 @attrs.define
 class GeminiChunkParser:
     """
-    Turns events into chunks. Google has no end mark: the bytes end. No event can be told to be the last,
-    since how many candidates are to come is not known here.
+    Turns events into chunks.
 
     Images that a model draws have no place in a chunk: of a stream they are in the message's
     ``provider_state`` only, of a whole answer in its content.
@@ -541,6 +540,7 @@ class GeminiChunkParser:
     done: bool = False
     framing: Framing = "sse_or_json_array"
     _candidates: dict[int, _Candidate] = attrs.field(factory=dict)
+    _ended: int = 0
     _cited: set[Citation] = attrs.field(factory=set)
 
     def feed(self, frame: Frame) -> Iterable[ChatCompletionChunk]:
@@ -564,7 +564,17 @@ class GeminiChunkParser:
         chunks = self._read(event)
         if event.get("error") or name == "error":
             return self._fail_after(chunks, event)
+        self.done = self._is_last(event)
         return chunks
+
+    def _is_last(self, event: dict[str, Any]) -> bool:
+        """
+        Google has no end mark of its own: the last event is the one with the usage and the reason to stop of
+        the last candidate. In no recording does anything follow it.
+        """
+        for _, candidate in _candidates(event):
+            self._ended += bool(candidate.get("finishReason"))
+        return bool(event.get("usageMetadata")) and self._ended >= self._target.choices
 
     def finish(self) -> Iterable[ChatCompletionChunk]:
         """
