@@ -56,7 +56,7 @@ from ai_lib._core.stream import ChunkDecoder
 
 #: Seconds that one case may take.
 PATIENCE = 5.0
-LIMITS = SizeLimits(event=200_000, answer=400_000)
+LIMITS = SizeLimits(event=200_000, answer=2_000_000)
 FRAMINGS = {"ollama": "json_lines", "bedrock_converse": "aws"}
 
 
@@ -306,7 +306,17 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-GARBAGE = (b"\x00", b"\xff\xfe", b"\xf0\x9f", b"\r", b"\n\n", b"{", b"]", b'"', b"data: ")
+GARBAGE = (
+    b"\x00",
+    b"\xff\xfe",
+    b"\xf0\x9f",
+    b"\r",
+    b"\n\n",
+    b"{",
+    b"]",
+    b'"',
+    b"data: ",
+)
 GARBAGE += (b"event: error\n", b"\xef\xbb\xbf", b"<html>", b"[DONE]", b"null", b"\\u")
 
 
@@ -368,7 +378,9 @@ def aws_headers(pairs: Sequence[tuple[str, str]], chance: random.Random) -> byte
     for name, value in pairs:
         key = encoded(name)[:255]
         found += bytes([len(key)]) + key
-        kind = chance.choice([0, 1, 2, 3, 4, 5, 6, 8, 9]) if chance.random() < 0.02 else 7
+        kind = (
+            chance.choice([0, 1, 2, 3, 4, 5, 6, 8, 9]) if chance.random() < 0.02 else 7
+        )
         text = encoded(value)[:2000]
         sizes = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
         if kind in sizes:
@@ -401,11 +413,49 @@ def aws_stream(events: Sequence[tuple[str, str]], chance: random.Random) -> byte
     return found
 
 
+NUMBERED = ("index", "output_index", "contentBlockIndex", "item_id", "call_id", "id")
+
+
+def numbered(value: Any, number: int) -> Any:
+    """
+    Copy a JSON value, its indexes and ids numbered.
+    """
+    if isinstance(value, dict):
+        return {
+            key: number + inner
+            if key in NUMBERED and isinstance(inner, int)
+            else f"{inner}{number}"
+            if key in NUMBERED and isinstance(inner, str)
+            else numbered(inner, number)
+            for key, inner in value.items()
+        }
+    return (
+        [numbered(one, number) for one in value] if isinstance(value, list) else value
+    )
+
+
+def long_stream(dialect: str, chance: random.Random) -> list[tuple[str, Any]]:
+    """
+    Repeat the events of a stream many times, each time with other indexes or the same.
+    """
+    events = chance.choice(SEEDS[dialect].streams)
+    events = chance.sample(events, chance.randint(1, len(events)))
+    own = chance.random() < 0.7
+    return [
+        (name, numbered(data, number) if own else data)
+        for number in range(chance.choice([300, 1500]))
+        for name, data in events
+    ]
+
+
 def stream_of(dialect: str, chance: random.Random) -> bytes:
     """
     Make the bytes of one mutated stream.
     """
     seeds = SEEDS[dialect]
+    if chance.random() < 0.002:
+        texts = long_stream(dialect, chance)
+        return written_stream(dialect, texts, chance)
     events = list(chance.choice(seeds.streams))
     for _ in range(chance.choice([0, 0, 0, 1, 2, 4])):
         other = chance.choice(seeds.streams)
@@ -425,10 +475,22 @@ def stream_of(dialect: str, chance: random.Random) -> bytes:
             case "error":
                 events.insert(where, ("", chance.choice(seeds.errors)))
     often = chance.choice([0.0, 0.1, 0.3, 1.0])
+    changed = [
+        (name, mutated(data, chance) if chance.random() < often else data)
+        for name, data in events
+    ]
+    return spoilt(written_stream(dialect, changed, chance), chance)
+
+
+def written_stream(
+    dialect: str, events: Sequence[tuple[str, Any]], chance: random.Random
+) -> bytes:
+    """
+    Write events as the dialect's servers do, now and then as others do.
+    """
     texts = [
         (name, data if isinstance(data, str) else written(data, chance))
-        for name, told in events
-        for data in [mutated(told, chance) if chance.random() < often else told]
+        for name, data in events
     ]
     framing = FRAMINGS.get(dialect, "sse")
     if dialect == "gemini" and chance.random() < 0.4:
@@ -441,7 +503,7 @@ def stream_of(dialect: str, chance: random.Random) -> bytes:
     }
     if chance.random() < 0.02:
         framing = chance.choice(list(writers))
-    return spoilt(writers[framing](texts, chance), chance)
+    return writers[framing](texts, chance)
 
 
 def body_of(values: Sequence[Any], chance: random.Random) -> bytes:
@@ -471,9 +533,24 @@ def pieces_of(body: bytes, chance: random.Random) -> list[bytes]:
 # Where to
 
 
+#: Models whose family is spoken to otherwise than the provider's default.
+MODELS = {
+    "openai": ("gpt-4o", "o3-mini", "gpt-5"),
+    "azure_openai": ("my-deployment",),
+    "anthropic": ("claude-3-5-haiku-latest", "claude-opus-4-6", "claude-x-9"),
+    "gemini": ("gemini-2.5-flash", "gemini-2.0-flash", "gemma-3-27b", "models/a"),
+    "vertex": ("gemini-2.5-pro",),
+    "bedrock": ("mistral.mistral-large-3", "amazon.nova-pro-v1:0", "meta.llama4-x"),
+    "cohere": ("command-a-reasoning-08-2025",),
+    "mistral": ("magistral-medium-latest",),
+    "ollama": ("gpt-oss:20b", "qwen3"),
+    "replicate": ("anthropic/claude-4-sonnet", "openai/gpt-5", "0" * 64),
+}
+
+
 def targets_of(dialect: str) -> list[ResolvedTarget]:
     """
-    Give every built-in provider's target for a dialect.
+    Give every built-in provider's targets for a dialect.
     """
     found = []
     for spec in CATALOG:
@@ -482,14 +559,15 @@ def targets_of(dialect: str) -> list[ResolvedTarget]:
         if not base:
             continue
         options = dict.fromkeys(spec.options, "global")  # a location, too
-        found.append(
-            ResolvedTarget(
+        kept = {key: one for key, one in options.items() if key != "api_version"}
+        for model in (spec.default_model or "some-model", *MODELS.get(spec.id, ())):
+            target = ResolvedTarget(
                 spec=attrs.evolve(spec, dialect=dialect),
-                model=spec.default_model or "some-model",
+                model=model,
                 base_url=base.format(**options),
-                options={key: one for key, one in options.items() if key != "api_version"},
+                options=kept,
             )
-        )
+            found.append(target)
     return found
 
 
@@ -504,9 +582,15 @@ HEADERS = (
     {"retry-after": "3", "x-request-id": "r-1"},
     {"retry-after": "Wed, 21 Oct 2065 07:28:00 GMT", "retry-after-ms": "1e9"},
     {"retry-after": "-1", "x-should-retry": "maybe", "date": "yesterday"},
-    {"date": "Sun, 22 Nov 2026 12:00:00 GMT", "x-amzn-errortype": "Throttling:http://x"},
+    {
+        "date": "Sun, 22 Nov 2026 12:00:00 GMT",
+        "x-amzn-errortype": "Throttling:http://x",
+    },
     {"x-ratelimit-remaining-requests": "none", "x-ratelimit-reset-tokens": "6m0s"},
-    {"x-ratelimit-limit-requests": "9" * 400, "anthropic-ratelimit-tokens-reset": "2026"},
+    {
+        "x-ratelimit-limit-requests": "9" * 400,
+        "anthropic-ratelimit-tokens-reset": "2026",
+    },
 )
 
 
@@ -538,7 +622,9 @@ def well_typed(value: Any, kind: Any, where: str) -> None:
             name = field.alias if isinstance(value, Mapping) else field.name
             well_typed(getattr(value, name), field.type, f"{where}.{name}")
     else:
-        assert _may_be(value, kind), f"{where} is a {type(value).__name__}: {value!r:.80}"
+        assert _may_be(value, kind), (
+            f"{where} is a {type(value).__name__}: {value!r:.80}"
+        )
         if isinstance(value, float):
             assert math.isfinite(value), f"{where} is {value}"
 
@@ -635,7 +721,9 @@ def sound_request(request: HttpRequest, target: ResolvedTarget) -> None:
     assert any(f".{host}".endswith(f".{one}") for one in own), f"sent to {host}"
     assert there.scheme == base.scheme
     assert "@" not in there.netloc
-    assert request.url.isascii() and request.url.isprintable() and " " not in request.url
+    assert (
+        request.url.isascii() and request.url.isprintable() and " " not in request.url
+    )
     for name, value in request.headers.items():
         assert f"{name}{value}".isascii() and f"{name}{value}".isprintable(), name
     if request.body is not None:
@@ -655,6 +743,21 @@ def further_down(depth: int, check: Callable[..., None], *arguments: Any) -> Non
         check(*arguments)
 
 
+WISHES: dict[str, Any] = {
+    "tools": [Tool("look", "Look it up.", {"type": "object", "properties": {}})],
+    "tool_choice": "look",
+    "temperature": 0.5,
+    "max_tokens": 5000,
+    "stop": ["END"],
+    "reasoning_effort": "low",
+    "logprobs": True,
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "a", "schema": {"type": "object"}, "strict": True},
+    },
+}
+
+
 def goes_on(
     chance: random.Random, target: ResolvedTarget, response: ChatCompletionResponse
 ) -> None:
@@ -668,12 +771,13 @@ def goes_on(
         turns.append(Message.tool(told, call.id, name=call.name))
     if chance.random() < 0.5:
         turns += [Message.user("more"), message]
-    tools = [Tool("look", "Look it up.", {"type": "object"})]
-    request = ChatCompletionRequest(
-        target.model,
-        [*turns, Message.user("go on")],
-        tools=tools if chance.random() < 0.7 else [],
-    )
+    fields = {
+        name: value
+        for name, value in WISHES.items()
+        if chance.random() < (0.7 if name == "tools" else 0.1)
+    }
+    messages = [*turns, Message.user("go on")]
+    request = ChatCompletionRequest(target.model, messages, **fields)
     other = chance.choice(TARGETS[chance.choice(DIALECTS)])
     for where in (target, other):
         try:
@@ -733,7 +837,9 @@ def try_stream(chance: random.Random, dialect: str) -> Iterator[bytes]:
     target = chance.choice(TARGETS[dialect])
     body = stream_of(dialect, chance)
     if chance.random() < 0.05:
-        body = body_of(chance.choice([SEEDS[dialect].bodies, SEEDS[dialect].errors]), chance)
+        body = body_of(
+            chance.choice([SEEDS[dialect].bodies, SEEDS[dialect].errors]), chance
+        )
     types_ = ("text/event-stream", "", "application/json", "text/html")
     content_type = chance.choice(types_) if chance.random() < 0.2 else ""
     encoding = "gzip" if chance.random() < 0.1 else ""
@@ -803,7 +909,23 @@ def try_error(chance: random.Random, dialect: str) -> Iterator[bytes]:
     seeds = SEEDS[dialect]
     body = body_of(seeds.errors if chance.random() < 0.9 else seeds.bodies, chance)
     yield body
-    statuses = (400, 401, 402, 403, 404, 408, 409, 413, 422, 424, 429, 498, 500, 503, 529)
+    statuses = (
+        400,
+        401,
+        402,
+        403,
+        404,
+        408,
+        409,
+        413,
+        422,
+        424,
+        429,
+        498,
+        500,
+        503,
+        529,
+    )
     error = MODULES[dialect].decode_error(target, answer(chance, body, statuses))
     assert isinstance(error, AiLibError)
     sound_error(error)
@@ -818,7 +940,9 @@ def try_models(chance: random.Random, dialect: str) -> Iterator[bytes]:
     body = body_of(seeds.models if chance.random() < 0.9 else seeds.errors, chance)
     yield body
     try:
-        found, more = MODULES[dialect].decode_models(target, answer(chance, body, (200,)))
+        found, more = MODULES[dialect].decode_models(
+            target, answer(chance, body, (200,))
+        )
     except AiLibError as error:
         sound_error(error)
         return
@@ -878,7 +1002,9 @@ class Tally:
             key = f"{error!s:.90} ({frames[-1].name})"
         self.findings[key] = self.findings.get(key, 0) + 1
         if self.findings[key] == 1:
-            lines = traceback.format_list(frames[-1:] if frames[-1:] == ours[-1:] else ours[-3:])
+            lines = traceback.format_list(
+                frames[-1:] if frames[-1:] == ours[-1:] else ours[-3:]
+            )
             sys.stdout.write(f"\n{key}\n  {where}\n{''.join(lines)}  {error!s:.300}\n")
             sys.stdout.write(f"  {body[:1500]!r}\n")
             sys.stdout.flush()
@@ -911,7 +1037,9 @@ def main() -> int:
     for name, count in sorted(tally.cases.items()):
         sys.stdout.write(f"{count:9,} {name}\n")
     total, kinds = sum(tally.cases.values()), len(tally.findings)
-    sys.stdout.write(f"{total:,} cases, {kinds} findings, slowest {tally.slowest:.2f} s\n")
+    sys.stdout.write(
+        f"{total:,} cases, {kinds} findings, slowest {tally.slowest:.2f} s\n"
+    )
     for key, count in tally.findings.items():
         sys.stdout.write(f"{count:9,} {key}\n")
     return 1 if tally.findings else 0

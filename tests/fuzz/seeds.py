@@ -78,7 +78,13 @@ _LOGPROBS = {
     "refusal": None,
 }
 _DETAILS = [
-    {"type": "reasoning.text", "text": "so ", "index": 0, "format": "x", "signature": "s"},
+    {
+        "type": "reasoning.text",
+        "text": "so ",
+        "index": 0,
+        "format": "x",
+        "signature": "s",
+    },
     {"type": "reasoning.encrypted", "data": "ZW5j", "id": "r1", "index": 1},
     {"type": "reasoning.summary", "summary": "short", "index": 2},
 ]
@@ -116,7 +122,9 @@ OPENAI_CHAT = Seeds(
         ],
         [
             _chunk({"role": "assistant", "content": None, "tool_calls": [_CHAT_CALL]}),
-            _chunk({"tool_calls": [{"index": 0, "function": {"arguments": ', "b": '}}]}),
+            _chunk(
+                {"tool_calls": [{"index": 0, "function": {"arguments": ', "b": '}}]}
+            ),
             _chunk({"tool_calls": [{"function": {"arguments": "2}"}}]}),
             _chunk({"tool_calls": [{**_CHAT_CALL, "index": 1, "id": "call_b"}]}),
             _chunk({"function_call": {"name": "old", "arguments": "{}"}}),
@@ -201,7 +209,9 @@ OPENAI_CHAT = Seeds(
                 {
                     "message": {
                         "content": "x",
-                        "tool_calls": {"function": {"name": "f", "arguments": {"a": 1}}},
+                        "tool_calls": {
+                            "function": {"name": "f", "arguments": {"a": 1}}
+                        },
                         "function_call": {"name": "f", "arguments": "{}"},
                     }
                 }
@@ -217,7 +227,10 @@ OPENAI_CHAT = Seeds(
                 "param": "model",
                 "code": "invalid_api_key",
                 "innererror": {"code": "ResponsibleAIPolicyViolation"},
-                "metadata": {"raw": '{"error": {"message": "upstream"}}', "provider": "x"},
+                "metadata": {
+                    "raw": '{"error": {"message": "upstream"}}',
+                    "provider": "x",
+                },
             }
         },
         {"error": "model not found", "code": 404, "request_id": "r1"},
@@ -234,7 +247,12 @@ OPENAI_CHAT = Seeds(
         },
         {"base_resp": {"status_code": 1004, "status_msg": "login fail"}},
         {"code": 10013, "message": "content", "sid": "s1"},
-        {"Response": {"Error": {"Code": "AuthFailure", "Message": "no"}, "RequestId": "r"}},
+        {
+            "Response": {
+                "Error": {"Code": "AuthFailure", "Message": "no"},
+                "RequestId": "r",
+            }
+        },
         {"choices": [{"error": {"code": 502, "message": "up"}, "message": {}}]},
         [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "quota"}}],
         {"detail": "Not Found"},
@@ -282,7 +300,12 @@ _ITEM_TEXT = {
                     "start_index": 0,
                     "end_index": 5,
                 },
-                {"type": "file_citation", "file_id": "f", "filename": "f.txt", "index": 2},
+                {
+                    "type": "file_citation",
+                    "file_id": "f",
+                    "filename": "f.txt",
+                    "index": 2,
+                },
             ],
             "logprobs": _LOGPROBS["content"],
         },
@@ -338,7 +361,11 @@ _RESPONSE = {
 
 
 def _event(kind: str, **more: Any) -> Event:
-    return f"response.{kind}", {"type": f"response.{kind}", "sequence_number": 1, **more}
+    return f"response.{kind}", {
+        "type": f"response.{kind}",
+        "sequence_number": 1,
+        **more,
+    }
 
 
 def _piece(kind: str, **more: Any) -> Event:
@@ -348,13 +375,17 @@ def _piece(kind: str, **more: Any) -> Event:
 OPENAI_RESPONSES = Seeds(
     streams=[
         [
-            _event("created", response={**_RESPONSE, "status": "in_progress", "output": []}),
+            _event(
+                "created", response={**_RESPONSE, "status": "in_progress", "output": []}
+            ),
             _event("output_item.added", output_index=0, item={**_ITEM_REASONING}),
             _event("reasoning_summary_text.delta", output_index=0, delta="thou"),
             _event("reasoning_summary_text.delta", summary_index=1, delta="ght"),
             _event("reasoning_summary_text.done", output_index=0, text="thought more"),
             _event("output_item.done", output_index=0, item=_ITEM_REASONING),
-            _event("output_item.added", output_index=1, item={**_ITEM_TEXT, "content": []}),
+            _event(
+                "output_item.added", output_index=1, item={**_ITEM_TEXT, "content": []}
+            ),
             _piece("output_text.delta", delta="Hel", logprobs=_LOGPROBS["content"]),
             _piece("output_text.delta", delta="lo"),
             _piece(
@@ -375,9 +406,15 @@ OPENAI_RESPONSES = Seeds(
         ],
         [
             _event("in_progress", response={"id": "resp_1"}),
-            _event("output_item.added", output_index=0, item={**_ITEM_CALL, "arguments": ""}),
+            _event(
+                "output_item.added",
+                output_index=0,
+                item={**_ITEM_CALL, "arguments": ""},
+            ),
             _event("function_call_arguments.delta", output_index=0, delta='{"at'),
-            _event("function_call_arguments.done", output_index=0, arguments='{"at": 1}'),
+            _event(
+                "function_call_arguments.done", output_index=0, arguments='{"at": 1}'
+            ),
             _event("output_item.done", output_index=0, item=_ITEM_CALL),
             _event("output_item.added", item=_ITEM_CUSTOM),
             _event("custom_tool_call_input.delta", item_id="ct_1", delta="te"),
@@ -390,7 +427,10 @@ OPENAI_RESPONSES = Seeds(
             _event("reasoning.search_results", **_ITEM_SEARCH),
             _event("output_item.done", item=_ITEM_SEARCH, output_index=0),
             _event("reasoning_text.delta", item_id="r", content_index=0, delta="so"),
-            _event("failed", response={"status": "failed", "error": {"code": "server_error"}}),
+            _event(
+                "failed",
+                response={"status": "failed", "error": {"code": "server_error"}},
+            ),
         ],
         [
             ("", {"type": "error", "code": "rate_limit_exceeded", "message": "slow"}),
@@ -400,7 +440,11 @@ OPENAI_RESPONSES = Seeds(
     ],
     bodies=[
         _RESPONSE,
-        {**_RESPONSE, "output": [_ITEM_CALL, _ITEM_CUSTOM, _ITEM_SEARCH], "usage": None},
+        {
+            **_RESPONSE,
+            "output": [_ITEM_CALL, _ITEM_CUSTOM, _ITEM_SEARCH],
+            "usage": None,
+        },
         {
             **_RESPONSE,
             "status": "incomplete",
@@ -411,7 +455,11 @@ OPENAI_RESPONSES = Seeds(
         {"id": "resp/../x?y#z", "status": "in_progress"},
     ],
     errors=[
-        {**_RESPONSE, "status": "failed", "error": {"code": "server_error", "message": "x"}},
+        {
+            **_RESPONSE,
+            "status": "failed",
+            "error": {"code": "server_error", "message": "x"},
+        },
         {"status": "cancelled"},
         *OPENAI_CHAT.errors[:3],
     ],
@@ -439,11 +487,18 @@ _CITED = {
 _CLAUDE_BLOCKS: list[Any] = [
     {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
     {"type": "redacted_thinking", "data": "ZW5j"},
-    {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "q"}},
+    {
+        "type": "server_tool_use",
+        "id": "srv_1",
+        "name": "web_search",
+        "input": {"query": "q"},
+    },
     {
         "type": "web_search_tool_result",
         "tool_use_id": "srv_1",
-        "content": [{"type": "web_search_result", "url": "https://a.example", "title": "A"}],
+        "content": [
+            {"type": "web_search_result", "url": "https://a.example", "title": "A"}
+        ],
     },
     {"type": "text", "text": "Hello", "citations": [_CITED]},
     {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": 1}},
@@ -525,7 +580,9 @@ ANTHROPIC_MESSAGES = Seeds(
             _start(1, type="compaction", content=None),
             _delta(1, "compaction_delta", content="short"),
             _stop(1),
-            *_claude_end("refusal", stop_details={"category": "x", "explanation": "no"}),
+            *_claude_end(
+                "refusal", stop_details={"category": "x", "explanation": "no"}
+            ),
         ],
         [
             _CLAUDE_START,
@@ -551,7 +608,11 @@ ANTHROPIC_MESSAGES = Seeds(
                 ],
             },
         },
-        {"content": "plain", "stop_reason": "refusal", "stop_details": {"category": "x"}},
+        {
+            "content": "plain",
+            "stop_reason": "refusal",
+            "stop_details": {"category": "x"},
+        },
         {"content": [{"type": "text", "text": "a"}], "base_resp": {"status_code": 0}},
     ],
     errors=[
@@ -634,7 +695,9 @@ GEMINI = Seeds(
     streams=[
         [
             _gemini(_candidate(_GEMINI_PARTS[:1])),
-            _gemini(_candidate([{"text": "Hel"}]), usageMetadata={"totalTokenCount": 9}),
+            _gemini(
+                _candidate([{"text": "Hel"}]), usageMetadata={"totalTokenCount": 9}
+            ),
             _gemini(_candidate([{"text": "lo"}], groundingMetadata=_GROUNDING)),
             _gemini(
                 _candidate([{"text": ""}], finishReason="STOP", safetyRatings=_SAFETY),
@@ -644,7 +707,9 @@ GEMINI = Seeds(
         ],
         [
             _gemini(_candidate(_GEMINI_PARTS[2:4])),
-            _gemini(_candidate([{"functionCall": {"name": "f", "willContinue": True}}])),
+            _gemini(
+                _candidate([{"functionCall": {"name": "f", "willContinue": True}}])
+            ),
             _gemini(
                 _candidate(
                     [
@@ -685,12 +750,26 @@ GEMINI = Seeds(
                             }
                         ]
                     },
-                    logprobsResult={"chosenCandidates": [{"token": "a", "logProbability": -1}]},
+                    logprobsResult={
+                        "chosenCandidates": [{"token": "a", "logProbability": -1}]
+                    },
                 )
             ),
             ("", {"candidates": [{"index": 1, "content": {"parts": [{"text": "b"}]}}]}),
-            ("", {"promptFeedback": {"blockReason": "SAFETY", "safetyRatings": _SAFETY}}),
-            ("", {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}),
+            (
+                "",
+                {"promptFeedback": {"blockReason": "SAFETY", "safetyRatings": _SAFETY}},
+            ),
+            (
+                "",
+                {
+                    "error": {
+                        "code": 503,
+                        "message": "overloaded",
+                        "status": "UNAVAILABLE",
+                    }
+                },
+            ),
             ("error", "down"),
             ("", "[DONE]"),
         ],
@@ -716,7 +795,9 @@ GEMINI = Seeds(
                     _GEMINI_PARTS[1:2],
                     finishReason="RECITATION",
                     finishMessage="known",
-                    citationMetadata={"citations": [{"endIndex": 4, "uri": "https://e.example"}]},
+                    citationMetadata={
+                        "citations": [{"endIndex": 4, "uri": "https://e.example"}]
+                    },
                 ),
                 {"index": 1, "content": {}, "finishReason": "MAX_TOKENS"},
             ],
@@ -738,7 +819,11 @@ GEMINI = Seeds(
                         "@type": "type.googleapis.com/google.rpc.RetryInfo",
                         "retryDelay": "21s",
                     },
-                    {"@type": "x", "reason": "API_KEY_INVALID", "domain": "googleapis.com"},
+                    {
+                        "@type": "x",
+                        "reason": "API_KEY_INVALID",
+                        "domain": "googleapis.com",
+                    },
                 ],
             }
         },
@@ -794,10 +879,14 @@ COHERE_V2 = Seeds(
     streams=[
         [
             _cohere("message-start", {"role": "assistant", "content": []}, id="c1"),
-            _cohere("content-start", {"content": {"type": "thinking", "thinking": "h"}}),
+            _cohere(
+                "content-start", {"content": {"type": "thinking", "thinking": "h"}}
+            ),
             _cohere("content-delta", {"content": {"thinking": "m"}}),
             _cohere("content-end"),
-            _cohere("content-start", {"content": {"type": "text", "text": ""}}, index=1),
+            _cohere(
+                "content-start", {"content": {"type": "text", "text": ""}}, index=1
+            ),
             _cohere(
                 "content-delta",
                 {"content": {"text": "Hello"}},
@@ -806,22 +895,32 @@ COHERE_V2 = Seeds(
             _cohere("citation-start", {"citations": _COHERE_CITATION}),
             _cohere("citation-end"),
             _cohere(
-                "message-end", delta={"finish_reason": "COMPLETE", "usage": _COHERE_USAGE}
+                "message-end",
+                delta={"finish_reason": "COMPLETE", "usage": _COHERE_USAGE},
             ),
         ],
         [
             _cohere("message-start", {"role": "assistant"}, id="c1"),
             _cohere("tool-plan-delta", {"tool_plan": "I will look."}),
             _cohere("tool-call-start", {"tool_calls": {**_COHERE_CALL}}),
-            _cohere("tool-call-delta", {"tool_calls": {"function": {"arguments": "{}"}}}),
+            _cohere(
+                "tool-call-delta", {"tool_calls": {"function": {"arguments": "{}"}}}
+            ),
             _cohere("tool-call-end"),
             _cohere(
                 "tool-call-start",
-                {"tool_calls": {"id": "b", "function": {"name": "f", "arguments": "nu"}}},
+                {
+                    "tool_calls": {
+                        "id": "b",
+                        "function": {"name": "f", "arguments": "nu"},
+                    }
+                },
                 index=1,
             ),
             _cohere(
-                "tool-call-delta", {"tool_calls": {"function": {"arguments": "ll"}}}, index=1
+                "tool-call-delta",
+                {"tool_calls": {"function": {"arguments": "ll"}}},
+                index=1,
             ),
             _cohere("message-end", delta={"finish_reason": "TOOL_CALL"}),
             ("", "[DONE]"),
@@ -848,11 +947,19 @@ COHERE_V2 = Seeds(
             "usage": _COHERE_USAGE,
             "logprobs": [{"text": "Hello", "token_ids": [1], "logprobs": [-0.1]}],
         },
-        {"message": {"content": "plain", "tool_calls": [{"function": {"arguments": None}}]}},
+        {
+            "message": {
+                "content": "plain",
+                "tool_calls": [{"function": {"arguments": None}}],
+            }
+        },
     ],
     errors=[
         {"id": "e1", "message": "invalid api token"},
-        {"message": "too many tokens: size limit exceeded", "error_type": "too_many_tokens"},
+        {
+            "message": "too many tokens: size limit exceeded",
+            "error_type": "too_many_tokens",
+        },
         {"error": {"message": "x", "code": 5}},
     ],
     models=[
@@ -874,7 +981,10 @@ COHERE_V2 = Seeds(
 # Ollama
 
 _OLLAMA_HEAD = {"model": "llama3", "created_at": "2026-11-01T10:00:00.123456789Z"}
-_OLLAMA_CALL = {"id": "c", "function": {"index": 0, "name": "look", "arguments": {"at": 1}}}
+_OLLAMA_CALL = {
+    "id": "c",
+    "function": {"index": 0, "name": "look", "arguments": {"at": 1}},
+}
 
 
 def _line(message: Any, **more: Any) -> Event:
@@ -959,9 +1069,17 @@ BEDROCK_CONVERSE = Seeds(
         [
             ("messageStart", {"role": "assistant", "p": "abc"}),
             _block("contentBlockDelta", 0, delta={"reasoningContent": {"text": "hm"}}),
-            _block("contentBlockDelta", 0, delta={"reasoningContent": {"signature": "c2ln"}}),
+            _block(
+                "contentBlockDelta",
+                0,
+                delta={"reasoningContent": {"signature": "c2ln"}},
+            ),
             _block("contentBlockStop", 0),
-            _block("contentBlockDelta", 1, delta={"reasoningContent": {"redactedContent": "ZQ"}}),
+            _block(
+                "contentBlockDelta",
+                1,
+                delta={"reasoningContent": {"redactedContent": "ZQ"}},
+            ),
             _block("contentBlockStop", 1),
             _block("contentBlockDelta", 2, delta={"text": "Hello"}),
             _block("contentBlockDelta", 2, delta={"citation": _BEDROCK_CITATION}),
@@ -982,7 +1100,11 @@ BEDROCK_CONVERSE = Seeds(
                 "contentBlockStart",
                 1,
                 start={
-                    "toolUse": {"toolUseId": "t2", "name": "s", "type": "server_tool_use"}
+                    "toolUse": {
+                        "toolUseId": "t2",
+                        "name": "s",
+                        "type": "server_tool_use",
+                    }
                 },
             ),
             _block("contentBlockDelta", 1, delta={"toolUse": {"input": "{}"}}),
@@ -1022,7 +1144,13 @@ BEDROCK_CONVERSE = Seeds(
                                 "citations": [_BEDROCK_CITATION],
                             }
                         },
-                        {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"at": 1}}},
+                        {
+                            "toolUse": {
+                                "toolUseId": "t1",
+                                "name": "look",
+                                "input": {"at": 1},
+                            }
+                        },
                         {
                             "toolUse": {
                                 "toolUseId": "t3",
@@ -1103,9 +1231,18 @@ REPLICATE = Seeds(
         {**_PREDICTION, "output": "plain", "metrics": None},
     ],
     errors=[
-        {**_PREDICTION, "status": "failed", "error": "CUDA out of memory", "output": None},
+        {
+            **_PREDICTION,
+            "status": "failed",
+            "error": "CUDA out of memory",
+            "output": None,
+        },
         {**_PREDICTION, "status": "canceled"},
-        {"title": "Unauthenticated", "detail": "You did not pass a token", "status": 401},
+        {
+            "title": "Unauthenticated",
+            "detail": "You did not pass a token",
+            "status": 401,
+        },
         {"detail": "Request was throttled.", "status": 429},
         {
             "title": "Input validation failed",
