@@ -22,7 +22,7 @@ from ai_lib._core.dialects import DIALECTS
 from ai_lib._core.errors import ConfigurationError, MissingApiKeyError
 from ai_lib._core.http import Credential, Signature
 from ai_lib._core.providers import ProviderSpec, ResolvedTarget
-from ai_lib._core.secrets import Secret, check_base_url, redact
+from ai_lib._core.secrets import Secret, as_key, check_base_url, redact
 
 if TYPE_CHECKING:
     from ai_lib._core.dialects import Dialect
@@ -159,20 +159,14 @@ class KeySource:
             ConfigurationError: A key that cannot be sent.
         """
         try:
-            if key is None:
-                return None
-            if isinstance(key, str):
-                return cls(variable=variable, secret=Secret(key, "api_key"))
-            if isinstance(key, Secret):
-                return cls(variable=variable, secret=key)
-            if callable(key):
-                return cls(variable=variable, given=cast("Callable[[], str]", key))
-            kind = type(key).__name__
+            given = as_key(key)
         finally:
-            del key
-        raise ConfigurationError(
-            f"api_key must be a string or a function that gives one, not {kind}."
-        )
+            del key  # tracebacks show the locals of their frames
+        if given is None:
+            return None
+        if isinstance(given, Secret):
+            return cls(variable=variable, secret=given)
+        return cls(variable=variable, given=given)
 
     def ask(self) -> Secret:
         """

@@ -13,7 +13,7 @@ import threading
 import warnings
 from base64 import b64encode
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from ai_lib._core.errors import ConfigurationError
@@ -94,9 +94,7 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
 
-def as_key(
-    key: str | Secret | Callable[[], str] | None,
-) -> Secret | Callable[[], str] | None:
+def as_key(key: object) -> Secret | Callable[[], str] | None:
     """
     Take a key as callers write it, so that no frame holds it in clear when it is refused.
 
@@ -104,9 +102,18 @@ def as_key(
         ConfigurationError: It cannot be sent.
     """
     try:
-        return Secret(key, "api_key") if isinstance(key, str) else key
+        if isinstance(key, str):
+            return Secret(key, "api_key")
+        if key is None or isinstance(key, Secret):
+            return key
+        if callable(key):
+            return cast("Callable[[], str]", key)
+        kind = type(key).__name__
     finally:
         del key
+    raise ConfigurationError(
+        f"api_key must be a string or a function that gives one, not {kind}."
+    )
 
 
 def _problem_of_key(value: object) -> str:

@@ -267,3 +267,21 @@ def test_messages_of_a_batch_stay_in_order_at_any_concurrency(twin, server):
 
     assert texts == [item.request.messages[0].text for item in items]
     assert list(range(40)) == [item.index for item in items]
+
+
+@pytest.mark.parametrize("key", [GROQ_KEY.encode(), [GROQ_KEY]], ids=["bytes", "list"])
+def test_key_of_a_wrong_type_is_refused_and_not_kept(twin, key):
+    """
+    What is no key's type is refused by its type, and in no local of our frames.
+    """
+    with pytest.raises(ai_lib.ConfigurationError) as caught:
+        twin.package.AiClient("groq", api_key=key)
+
+    own = [
+        entry.frame.f_locals
+        for entry in caught.traceback
+        if "ai_lib" in str(entry.path) and "tests" not in str(entry.path)
+    ]
+    assert own
+    assert all(GROQ_KEY not in repr(one) for names in own for one in names.values())
+    assert GROQ_KEY not in str(caught.value)
