@@ -160,6 +160,8 @@ class AiClient:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_core"):  # a traceback shows one that could not be made
+            return "<AiClient>"
         return f"<AiClient {self.provider} model={self._core.named_model()!r}>"
 
     @property
