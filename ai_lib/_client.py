@@ -340,6 +340,8 @@ class AiClient:
     def close(self) -> None:
         """
         Close the connections. Allowed twice; any other use after it is a ``ClientClosedError``.
+
+        Close or exhaust its streams before: what comes of one that still runs is not promised.
         """
         with self._lock:
             closed, self._closed = self._closed, True

@@ -203,6 +203,12 @@ def _to_content(
     return parts
 
 
+def _said(content: Any) -> Any:
+    if content is None:
+        raise TypeError("content must be a text or parts, not None")
+    return content
+
+
 def _to_calls(calls: Iterable[ToolCall] | None) -> tuple[ToolCall, ...]:
     return tuple(calls or ())
 
@@ -267,7 +273,7 @@ class Message:
         """
         Say how to answer.
         """
-        return cls(Role.SYSTEM, content)
+        return cls(Role.SYSTEM, _said(content))
 
     @classmethod
     def user(
@@ -276,7 +282,7 @@ class Message:
         """
         Ask.
         """
-        return cls(Role.USER, content, name=name)
+        return cls(Role.USER, _said(content), name=name)
 
     @classmethod
     def assistant(

@@ -124,5 +124,5 @@ class StreamState:
             error.__cause__ = error.__context__ = None  # may hold what the server sent
             self._error = error
             self._call.stamp(error, provider=self._provider, model=self._model)
-            if self._decoder is not None and error.partial is None:
+            if (self._decoder is not None or cancelled) and error.partial is None:
                 error.partial = self.response

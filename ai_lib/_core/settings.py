@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from ai_lib._core.checks import must_be
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.http import SizeLimits
 from ai_lib._core.retry import RetryPolicy
@@ -26,7 +27,13 @@ _RIVALS = {
 }
 
 
-def _to_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+_POLICIES = ("warn", "error", "drop")
+
+
+def _to_headers(headers: Any) -> dict[str, str]:
+    if headers is not None and not isinstance(headers, Mapping):
+        kind = type(headers).__name__
+        raise TypeError(f"default_headers must map names to values, not be a {kind}")
     for name, value in (headers or {}).items():
         check_header(name, value)
     return dict(headers or {})
@@ -45,18 +52,28 @@ class Settings:
     dialect: str | None = None
     provider_options: Mapping[str, str] | None = None
     timeout: float | Timeout | None = None
-    max_retries: int | None = None
-    retry: RetryPolicy | None = None
-    on_unsupported: OnUnsupported = attrs.field(
-        default="warn", validator=attrs.validators.in_(("warn", "error", "drop"))
+    max_retries: int | None = attrs.field(
+        default=None, validator=must_be("a whole number", int, optional=True)
     )
+    retry: RetryPolicy | None = attrs.field(
+        default=None, validator=must_be("a RetryPolicy", RetryPolicy, optional=True)
+    )
+    on_unsupported: OnUnsupported = attrs.field(default="warn")
     proxy: str | None = attrs.field(default=None, repr=False)
     disable_proxy: bool = False
     ca_bundle: str | None = None
     default_headers: Mapping[str, str] = attrs.field(
         factory=dict, converter=_to_headers, repr=False
     )
-    size_limits: SizeLimits | None = None
+    size_limits: SizeLimits | None = attrs.field(
+        default=None, validator=must_be("SizeLimits", SizeLimits, optional=True)
+    )
+
+    @on_unsupported.validator
+    def _check_policy(self, _: object, value: object) -> None:
+        if value not in _POLICIES:
+            one_of = ", ".join(map(repr, _POLICIES))
+            raise ValueError(f"on_unsupported must be one of {one_of}, not {value!r}")
 
     def changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """

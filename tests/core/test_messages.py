@@ -276,3 +276,12 @@ def test_tool_has_a_name():
     """
     with pytest.raises(TypeError):
         Tool(5)
+
+
+@pytest.mark.parametrize("make", [Message.user, Message.system], ids=["user", "system"])
+def test_nothing_said_is_refused(make):
+    """
+    ``None`` is no text: it would go out as an empty prompt.
+    """
+    with pytest.raises(TypeError, match="None"):
+        make(None)

@@ -285,3 +285,34 @@ def test_key_of_a_wrong_type_is_refused_and_not_kept(twin, key):
     assert own
     assert all(GROQ_KEY not in repr(one) for names in own for one in names.values())
     assert GROQ_KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        pytest.param({"retry": 3}, "retry must be a RetryPolicy", id="retry"),
+        pytest.param({"max_retries": "2"}, "max_retries must be a whole", id="retries"),
+        pytest.param({"size_limits": 5}, "size_limits must be SizeLimits", id="sizes"),
+        pytest.param(
+            {"default_headers": "x"}, "default_headers must map", id="headers"
+        ),
+    ],
+)
+def test_argument_of_a_wrong_type_is_named(twin, wrong, words):
+    """
+    What cannot be right is said by the constructor, in a sentence that names the argument.
+    """
+    with pytest.raises(TypeError, match=words):
+        twin.package.AiClient("groq", api_key=GROQ_KEY, **wrong)
+
+
+def test_stream_that_is_cancelled_before_it_opens_has_an_empty_answer(twin, server):
+    """
+    ``partial`` is there also when nothing had come.
+    """
+    stream, handle = twin.client(server).stream_with_cancel(ask())
+    handle.cancel()
+
+    _, error = stream.until_failed()
+
+    assert "" == error.partial.text

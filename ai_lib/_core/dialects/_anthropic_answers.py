@@ -230,12 +230,15 @@ class _Open:
         call: Which tool call it is; ``None``: it is none.
 
         pieces: Of its text, its thinking, or its input.
+
+        cited: Sources that came behind its beginning.
     """
 
     block: dict[str, Any]
     start: int
     call: int | None = None
     pieces: list[str] = attrs.field(factory=list)
+    cited: list[Any] = attrs.field(factory=list)
     closed: bool = False
 
     @property
@@ -256,6 +259,9 @@ class _Open:
                 self.block["input"] = joined
         elif self.pieces:
             self.block[field] = joined
+        if self.cited:
+            begun = as_list(self.block.get("citations"))
+            self.block["citations"] = [*begun, *self.cited]
         return self.block
 
 
@@ -416,8 +422,7 @@ class AnthropicChunkParser:
             case "input_json_delta":
                 return self._input(opened, as_text(delta.get("partial_json")), event)
             case "citations_delta":
-                cited = as_list(opened.block.get("citations"))
-                opened.block["citations"] = [*cited, delta.get("citation")]
+                opened.cited.append(delta.get("citation"))
             case _:
                 _join(opened.block, delta)
         return ()

@@ -200,27 +200,30 @@ class _Block:
 
         start: Where in the text of the answer it begins.
 
-        text: The reasoning.
+        text: The reasoning, in pieces.
 
-        signature: Of the reasoning.
+        signature: Of the reasoning, likewise.
 
-        redacted: Reasoning that is not to be read.
+        redacted: Reasoning that is not to be read, likewise.
+
+        closed: Whether its end came.
     """
 
     call: int | None = None
     hidden: bool = False
     start: int = 0
     text: list[str] = attrs.field(factory=list)
-    signature: str = ""
-    redacted: str = ""
+    signature: list[str] = attrs.field(factory=list)
+    redacted: list[str] = attrs.field(factory=list)
+    closed: bool = False
 
     def whole(self) -> dict[str, Any]:
         """
         Give a block of reasoning as a whole answer has it.
         """
-        if self.redacted:
-            return {"reasoningContent": {"redactedContent": self.redacted}}
-        said = {"text": "".join(self.text), "signature": self.signature}
+        if redacted := "".join(self.redacted):
+            return {"reasoningContent": {"redactedContent": redacted}}
+        said = {"text": "".join(self.text), "signature": "".join(self.signature)}
         return {"reasoningContent": {"reasoningText": said}}
 
 
@@ -273,16 +276,18 @@ class BedrockChunkParser:
 
     def finish(self) -> Iterable[ChatCompletionChunk]:
         """
-        Give nothing: nothing was held back.
+        Give the reasoning that goes back with the message, of the blocks that are whole.
         """
-        return ()
+        known = [self._blocks[index] for index in sorted(self._blocks, key=_place)]
+        state = _state(self._target, [one.whole() for one in known if one.closed])
+        return self._chunk(Delta(provider_state=state), None) if state else ()
 
     def _exception(self, kind: str, told: Any) -> AiLibError:
         told = told if isinstance(told, dict) else {"message": as_text(told)}
         status = _STATUSES.get(kind, 200)
         return error_in(self._target, {"code": kind, **told}, status=status)
 
-    def _chunk(self, delta: Delta, event: dict[str, Any]) -> _Chunks:
+    def _chunk(self, delta: Delta, event: dict[str, Any] | None) -> _Chunks:
         choice = ChunkChoice(0, delta)
         return (ChatCompletionChunk((choice,), "", self._target.model, None, 0, event),)
 
@@ -332,19 +337,15 @@ class BedrockChunkParser:
     def _thought(
         self, block: _Block, said: dict[str, Any], event: dict[str, Any]
     ) -> _Chunks:
-        block.signature += as_text(said.get("signature"))
-        block.redacted += as_text(said.get("redactedContent"))
+        block.signature.append(as_text(said.get("signature")))
+        block.redacted.append(as_text(said.get("redactedContent")))
         text = as_text(said.get("text"))
         block.text.append(text)
         return self._chunk(Delta(None, text), event) if text else ()
 
     def _block_stop(self, event: dict[str, Any]) -> _Chunks:
-        block = self._block(event)
-        if not (block.signature or block.redacted):
-            return ()
-        known = [self._blocks[index] for index in sorted(self._blocks, key=_place)]
-        state = _state(self._target, [one.whole() for one in known])
-        return self._chunk(Delta(provider_state=state), event)
+        self._block(event).closed = True
+        return ()
 
     def _message_stop(self, event: dict[str, Any]) -> _Chunks:
         self._stopped = True

@@ -651,7 +651,9 @@ class GeminiChunkParser:
         """
         List the sources that were not named before: some events repeat them.
         """
-        found = dict.fromkeys(citations_of(told, "".join(candidate.said)))
+        text = "".join(candidate.said)
+        candidate.said = [text]
+        found = dict.fromkeys(citations_of(told, text))
         fresh = [one for one in found if one not in self._cited]
         self._cited.update(fresh)
         return fresh

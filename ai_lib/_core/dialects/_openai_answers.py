@@ -276,7 +276,6 @@ class _OpenCall:
     """
 
     place: int
-    wire_index: Any = None
     wire_id: str = ""
     name: str = ""
     arguments: list[str] = attrs.field(factory=list)
@@ -305,17 +304,24 @@ class _ToolCalls:
     """
 
     calls: list[_OpenCall] = attrs.field(factory=list)
+    _by_index: dict[int | str, _OpenCall] = attrs.field(factory=dict)
+    _by_id: dict[str, _OpenCall] = attrs.field(factory=dict)
 
     def feed(self, item: dict[str, Any]) -> ToolCallDelta:
         function = as_dict(item.get("function") or item.get("custom")) or item
         name = as_text(function.get("name"))
         wire_id = as_text(item.get("id"))
-        call = self._find(item.get("index"), wire_id, name)
+        index = item.get("index")
+        index = index if isinstance(index, int | str) else None
+        call = self._find(index, wire_id, name)
         first = call is None
         if call is None:
-            call = _OpenCall(len(self.calls), item.get("index"))
+            call = _OpenCall(len(self.calls))
             self.calls.append(call)
+            if index is not None:
+                self._by_index[index] = call
         call.wire_id = call.wire_id or wire_id
+        self._by_id.setdefault(call.wire_id, call)
         fresh_name = name if name and not call.name else None
         call.name = call.name or name
         piece = _arguments(function.get("arguments", function.get("input")))
@@ -333,16 +339,17 @@ class _ToolCalls:
             {STATE: call.extra} if extra else None,
         )
 
-    def _find(self, index: Any, wire_id: str, name: str) -> _OpenCall | None:
+    def _find(
+        self, index: int | str | None, wire_id: str, name: str
+    ) -> _OpenCall | None:
         if index is not None:
-            same = [call for call in self.calls if call.wire_index == index]
-            if not same:
+            call = self._by_index.get(index)
+            if call is None:
                 return None
-            call = same[-1]
             another = wire_id and call.wire_id and wire_id != call.wire_id and name
             return None if another else call
         if wire_id:
-            return next((call for call in self.calls if call.wire_id == wire_id), None)
+            return self._by_id.get(wire_id)
         return self.calls[-1] if self.calls and not name else None
 
 

@@ -351,6 +351,8 @@ class ResponsesChunkParser:
     _calls: dict[Hashable, int] = attrs.field(factory=dict)
     _opens: dict[Hashable, ToolCall] = attrs.field(factory=dict)
     _sent: dict[tuple[str, Hashable, int], int] = attrs.field(factory=dict)
+    _sums: dict[tuple[str, Hashable], int] = attrs.field(factory=dict)
+    _begun: set[str] = attrs.field(factory=set)
     _starts: dict[Hashable, int] = attrs.field(factory=dict)
     _text: list[str] = attrs.field(factory=list)
     _length: int = 0
@@ -434,8 +436,10 @@ class ResponsesChunkParser:
             return None
         key = (what, spot, part)
         sent = self._sent.get(key, 0)
-        apart = what == "reasoning" and not sent and self._has_sent(what)
+        apart = what == "reasoning" and not sent and what in self._begun
         self._sent[key] = sent + len(text)
+        self._sums[what, spot] = self._sums.get((what, spot), 0) + len(text)
+        self._begun.add(what)
         if what == "text":
             self._starts.setdefault((spot, part), self._length)
             self._starts.setdefault(spot, self._length)
@@ -513,7 +517,7 @@ class ResponsesChunkParser:
             refusal = "".join(as_text(part.get("refusal")) for part in parts)
             found.append(self._remainder("text", spot, "".join(map(_text, parts))))
             found.append(self._remainder("refusal", spot, refusal))
-        elif kind == "reasoning" and not self._has_sent("reasoning", spot):
+        elif kind == "reasoning" and ("reasoning", spot) not in self._sums:
             for place, text in enumerate(_thoughts(item)):
                 found.append(self._delta("reasoning", spot, place, text))
         elif _is_call(item):
@@ -527,12 +531,8 @@ class ResponsesChunkParser:
         """
         Give what of an item's text did not come in pieces, whatever the pieces called its parts.
         """
-        sent = sum(size for key, size in self._sent.items() if key[:2] == (what, spot))
+        sent = self._sums.get((what, spot), 0)
         return self._delta(what, spot, -1, whole[sent:])
-
-    def _has_sent(self, what: str, *spot: Hashable) -> bool:
-        begin = (what, *spot)
-        return any(key[: len(begin)] == begin for key in self._sent)
 
     def _sources(self, spot: Hashable, item: Json) -> list[Citation]:
         if item.get("type", "message") != "message":
@@ -580,9 +580,9 @@ class ResponsesChunkParser:
         text = message.text[len(seen) :] if message.text.startswith(seen) else ""
         delta = Delta(
             text or None,
-            None if self._has_sent("reasoning") else message.reasoning,
+            None if "reasoning" in self._begun else message.reasoning,
             self._missing(message.tool_calls),
-            refusal=None if self._has_sent("refusal") else message.refusal,
+            refusal=None if "refusal" in self._begun else message.refusal,
             citations=self._new(citations_of(output)),
         )
         items = list(self._items.values())
