@@ -61,7 +61,8 @@ def ask(*messages, **fields):
     """
     A request for a few words.
     """
-    return ChatCompletionRequest("local", messages, **{"max_tokens": 24, **fields})
+    fields = {"max_tokens": 24, "temperature": 0, **fields}
+    return ChatCompletionRequest("local", messages, **fields)
 
 
 def test_whole_answer(client):

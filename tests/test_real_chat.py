@@ -56,11 +56,10 @@ def client_at(twin):
 
 def ask(text="What is the capital of France? Answer in one sentence.", **fields):
     """
-    A request for a few words of the model that is listed first.
+    A request for a few words of the model that is listed first, the same words each time.
     """
-    return ai_lib.ChatCompletionRequest(
-        "auto", [ai_lib.Message.user(text)], **{"max_tokens": 24, **fields}
-    )
+    fields = {"max_tokens": 24, "temperature": 0, **fields}
+    return ai_lib.ChatCompletionRequest("auto", [ai_lib.Message.user(text)], **fields)
 
 
 def test_whole_answer(client_at):
@@ -194,6 +193,7 @@ def test_tool_call_is_streamed_and_answered(client_at):
         [*examples, ai_lib.Message.user("Weather in Oslo?")],
         tools=[WEATHER],
         max_tokens=60,
+        temperature=0,
     )
 
     with client.chat_completion_stream(request) as stream:
