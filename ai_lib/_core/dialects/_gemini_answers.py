@@ -368,7 +368,7 @@ class _Call:
 _VALUES = ("stringValue", "numberValue", "boolValue")  # or null
 _STEP = re.compile(r"\[(\d{1,9})\]|\[[\"']([^\"']*)[\"']\]|\.?([^.\[\]]+)")
 #: How far a list may be ahead of its items, and how deep an argument may lie.
-_GAP = 1000
+_GAP = 10
 _DEPTH = 100
 
 
