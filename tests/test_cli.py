@@ -361,7 +361,7 @@ def test_terminal_is_read_only_where_asked_for(
     asked = [body["messages"][0]["content"] for body in chat.bodies]
     assert asked == ([expected] if expected else [])
     assert done.returncode == (0 if expected else 2)
-    assert (b"one question, one answer" in done.stderr) is (expected is None)
+    assert (b"-i for a conversation" in done.stderr) is (expected is None)
 
 
 def test_failed_call_is_one_line(run, chat):
