@@ -14,6 +14,9 @@ from ai_lib._client import (
 from ai_lib._core.batch import (
     BatchItem,
 )
+from ai_lib._core.breaker import (
+    BreakerPolicy,
+)
 from ai_lib._core.call import (
     CancelHandle,
 )
@@ -69,6 +72,16 @@ from ai_lib._core.errors import (
 from ai_lib._core.flow import (
     Send,
 )
+from ai_lib._core.hooks import (
+    BreakerEvent,
+    ChunkEvent,
+    ErrorEvent,
+    Event,
+    FailoverEvent,
+    RequestEvent,
+    ResponseEvent,
+    RetryEvent,
+)
 from ai_lib._core.http import (
     HttpRequest,
     HttpResponse,
@@ -92,7 +105,14 @@ from ai_lib._core.providers import (
     Quirks,
     ResolvedTarget,
 )
+from ai_lib._core.racing import (
+    Hedge,
+)
+from ai_lib._core.rate_limit import (
+    RateLimit,
+)
 from ai_lib._core.registry import (
+    Target,
     register_dialect,
     register_provider,
 )
@@ -102,6 +122,10 @@ from ai_lib._core.retry import (
 from ai_lib._core.serialization import (
     from_dict,
     to_dict,
+)
+from ai_lib._core.state import (
+    LocalState,
+    StateStore,
 )
 from ai_lib._core.timeouts import (
     Timeout,
@@ -124,6 +148,8 @@ __all__ = [
     "AudioPart",
     "AuthenticationError",
     "BatchItem",
+    "BreakerEvent",
+    "BreakerPolicy",
     "CancelHandle",
     "ChatCompletionChunk",
     "ChatCompletionRequest",
@@ -131,6 +157,7 @@ __all__ = [
     "ChatCompletionStream",
     "Choice",
     "ChunkChoice",
+    "ChunkEvent",
     "ChunkParser",
     "CircuitOpenError",
     "Citation",
@@ -140,9 +167,13 @@ __all__ = [
     "ContextLengthExceededError",
     "Delta",
     "Dialect",
+    "ErrorEvent",
+    "Event",
+    "FailoverEvent",
     "FilePart",
     "FinishReason",
     "Follow",
+    "Hedge",
     "HttpRequest",
     "HttpResponse",
     "ImagePart",
@@ -150,6 +181,7 @@ __all__ = [
     "InvalidRequestError",
     "InvalidResponseError",
     "LocalModelError",
+    "LocalState",
     "Message",
     "MissingApiKeyError",
     "ModelInfo",
@@ -162,18 +194,24 @@ __all__ = [
     "ProviderSpec",
     "Quirks",
     "QuotaExhaustedError",
+    "RateLimit",
     "RateLimitError",
     "RateLimitedLocallyError",
     "RateLimits",
+    "RequestEvent",
     "RequestTimeoutError",
     "ResolvedTarget",
+    "ResponseEvent",
     "ResponseTooLargeError",
+    "RetryEvent",
     "RetryPolicy",
     "Role",
     "Send",
     "ServerError",
     "SizeLimits",
+    "StateStore",
     "StreamCancelledError",
+    "Target",
     "TextPart",
     "Timeout",
     "Tool",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from ai_lib._batch import BatchRun
 from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import Plan, plan
+from ai_lib._core.breaker import BreakerPolicy
 from ai_lib._core.call import Call, CancelHandle
 from ai_lib._core.chat import (
     ChatCompletionRequest,
@@ -21,17 +22,23 @@ from ai_lib._core.chat import (
 from ai_lib._core.client import ClientCore
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.errors import ClientClosedError
-from ai_lib._core.flow import Close, Effect, Flow, Read, Run, Send, Sleep
+from ai_lib._core.flow import Close, Effect, Flow, Read, Run, Send, Sleep, Take
+from ai_lib._core.hooks import Hook
 from ai_lib._core.http import HttpRequest, HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
-from ai_lib._core.providers import ModelInfo
+from ai_lib._core.providers import ModelInfo, ProviderSpec
+from ai_lib._core.racing import Hedge, Race
+from ai_lib._core.rate_limit import RateLimit
+from ai_lib._core.registry import Target
 from ai_lib._core.retry import RetryPolicy
+from ai_lib._core.routing import Routing
 from ai_lib._core.secrets import Secret, as_key
 from ai_lib._core.settings import Settings
+from ai_lib._core.state import StateStore
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import serve, sign
 from ai_lib._stream import ChatCompletionStream
-from ai_lib._wait import aside, pause
+from ai_lib._wait import aside, compete, pause, take
 
 if TYPE_CHECKING:
     import requests
@@ -64,7 +71,7 @@ class AiClient:
 
     Args:
         provider: Its id or an alias (``"groq"``, ``Provider.GROQ``), or a model string that names both
-            (``"groq/openai/gpt-oss-20b"``, ``"groq:openai/gpt-oss-20b"``).
+            (``"groq/openai/gpt-oss-20b"``, ``"groq:openai/gpt-oss-20b"``), a ``ProviderSpec`` or a ``Target``.
 
         api_key: The key, or a callable without arguments that is asked at each attempt; by default
             from the provider's environment variable.
@@ -83,6 +90,26 @@ class AiClient:
         max_retries: How often to try again; short for ``RetryPolicy(attempts=max_retries + 1)``.
 
         retry: When to try again.
+
+        failover: Where to go on when this provider fails: targets, or strings such as
+            ``"groq/openai/gpt-oss-20b"``, in order. Until the first chunk of a stream, never after.
+
+        routing: In which order targets are tried: ``"failover"`` as given, ``"round_robin"``, ``"weighted"``,
+            ``"lowest_latency"``, ``"cheapest"``, or a function that is given them and gives them in order.
+
+        hedge: Seconds without an answer after which a second attempt is made beside the first, or a ``Hedge``;
+            the first to answer wins, the other is cancelled.
+
+        rate_limit: How much to ask of each target in a minute.
+
+        breaker: When to keep calls away from a target that keeps failing.
+
+        max_concurrency: How many exchanges may be under way at each target; others wait for
+            their turn. Shared, like limits and breakers, by all clients of the process that set the same for it.
+
+        hooks: Callables that are told what happens, each given one ``Event``.
+
+        state_store: Where limits, breakers and latencies are kept; by default in this process.
 
         on_unsupported: What to do with a parameter that the provider does not take: ``"warn"`` leaves it out
             and says so in ``response.warnings``, ``"error"`` raises ``UnsupportedFeatureError``,
@@ -112,7 +139,7 @@ class AiClient:
 
     def __init__(
         self,
-        provider: str,
+        provider: str | ProviderSpec | Target,
         *,
         api_key: str | Secret | Callable[[], str] | None = None,
         base_url: str | None = None,
@@ -122,6 +149,14 @@ class AiClient:
         timeout: float | Timeout | None = None,
         max_retries: int | None = None,
         retry: RetryPolicy | None = None,
+        failover: Iterable[str | Target] = (),
+        routing: Routing = "failover",
+        hedge: float | Hedge | None = None,
+        rate_limit: RateLimit | None = None,
+        breaker: BreakerPolicy | None = None,
+        max_concurrency: int | None = None,
+        hooks: Hook | Iterable[Hook] = (),
+        state_store: StateStore | None = None,
         on_unsupported: OnUnsupported = "warn",
         proxy: str | None = None,
         disable_proxy: bool = False,
@@ -145,6 +180,14 @@ class AiClient:
             timeout=timeout,
             max_retries=max_retries,
             retry=retry,
+            failover=failover,
+            routing=routing,
+            hedge=hedge,
+            rate_limit=rate_limit,
+            breaker=breaker,
+            max_concurrency=max_concurrency,
+            hooks=hooks,
+            state_store=state_store,
             on_unsupported=on_unsupported,
             proxy=proxy,
             disable_proxy=disable_proxy,
@@ -413,6 +456,10 @@ class AiClient:
                 return stream.close()  # type: ignore[attr-defined]  # ours
             case Sleep(seconds):
                 return pause(seconds, call)
+            case Take(slots):
+                return take(slots, call)
+            case Race():
+                return compete(effect, call, self._run)
             case Run(function):
                 return aside(function, call)
 

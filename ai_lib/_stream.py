@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Self
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionChunk, ChatCompletionResponse
 from ai_lib._core.errors import NetworkError
+from ai_lib._core.outcome import Opened
 from ai_lib._core.reading import StreamState
-from ai_lib._core.stream import ChunkDecoder
 
 if TYPE_CHECKING:
     from ai_lib._transport import ByteStream
 
-Opening = Callable[[], "tuple[ByteStream | None, ChunkDecoder]"]
+Opening = Callable[[], Opened]
 
 
 class ChatCompletionStream(StreamState):
@@ -68,7 +68,7 @@ class ChatCompletionStream(StreamState):
 
     def _open(self) -> None:
         self._call.begin()
-        self._source, self._decoder = self._opening()
+        self._opened(self._opening())
 
     def _complete(self) -> None:
         if self._outcome is None:
@@ -76,11 +76,18 @@ class ChatCompletionStream(StreamState):
             source, self._source = self._source, None
             if source is not None:
                 source.drain(self._call)
+            self._tell_end()
 
     def _release(self) -> None:
         source, self._source = self._source, None
         if source is not None:
             source.close()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        ending = self._ending()
+        if ending is not None:
+            ending()
 
     @property
     def text_stream(self) -> Iterator[str]:
@@ -116,5 +123,5 @@ class ChatCompletionStream(StreamState):
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_source", None) is not None:
+        if getattr(self, "_end", None) is not None:
             self.close()

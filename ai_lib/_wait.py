@@ -5,11 +5,16 @@ The blocking waits that are no socket's.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import RequestTimeoutError
+from ai_lib._core.flow import Flow
+from ai_lib._core.racing import WIND_UP, Race, Runner, decided
+from ai_lib._core.slots import Slots
 from ai_lib._host.errand import Errand
 
 T = TypeVar("T")
@@ -51,3 +56,89 @@ def aside(function: Callable[[], T], call: Call) -> T:
     if not errand.done:
         raise RequestTimeoutError(f"Waited in vain: {call.deadlines.expired()}.")
     return errand.result()
+
+
+def take(slots: Slots, call: Call) -> None:
+    """
+    Wait for a slot, no longer than *call* may.
+
+    Raises:
+        RequestTimeoutError: A deadline of the call came first.
+
+        StreamCancelledError: The call was cancelled.
+    """
+    woken, ticket = threading.Event(), object()
+    handed = threading.Event()
+
+    def hand_over() -> None:
+        handed.set()
+        woken.set()
+
+    if slots.take(ticket, hand_over):
+        return
+    try:
+        call.begin_wait(woken.set)
+        try:
+            woken.wait(call.deadlines.remaining())
+        finally:
+            call.end_wait()
+        call.check()
+        if not handed.is_set():
+            raise RequestTimeoutError(
+                f"No slot came free (max_concurrency): {call.deadlines.expired()}."
+            )
+    except BaseException:
+        slots.give_up(ticket)
+        raise
+
+
+def compete(race: Race[T], call: Call, run: Callable[[Flow[T], Call], T]) -> T:
+    """
+    Run a race in threads.
+
+    Raises:
+        StreamCancelledError: The call was cancelled.
+    """
+    turn = threading.Event()
+    errands: list[Errand[T]] = []
+
+    def over() -> bool:
+        finished = [one.done for one in errands]
+        return bool(errands) and decided([one.error for one in errands], finished)
+
+    def wait(seconds: float | None) -> None:
+        end = None if seconds is None else time.monotonic() + seconds
+        while not over() and (end is None or time.monotonic() < end):
+            call.begin_wait(turn.set)
+            try:
+                turn.wait(None if end is None else max(0.0, end - time.monotonic()))
+            finally:
+                call.end_wait()
+            turn.clear()
+            call.check()
+
+    try:
+        for runner in race.runners:
+            errands.append(Errand(partial(_run_in, run, runner), turn.set))
+            wait(None if runner is race.runners[-1] else race.delay)
+            if over():
+                break
+    finally:
+        winner = next((one for one in errands if one.done and not one.error), None)
+        for one, runner in zip(errands, race.runners, strict=False):
+            if one is not winner:
+                runner.call.lose()
+        deadline = time.monotonic() + WIND_UP
+        for one, runner in zip(errands, race.runners, strict=False):
+            if one is not winner:
+                one.wait(max(0.0, deadline - time.monotonic()))
+                one.dispose(partial(_throw_away, race, run, runner.call))
+    return (winner or errands[0]).result()
+
+
+def _run_in(run: Callable[[Flow[T], Call], T], runner: Runner[T]) -> T:
+    return run(runner.begin(), runner.call)
+
+
+def _throw_away(race: Race[T], run: Any, call: Call, result: T) -> None:
+    run(race.discard(result), call)

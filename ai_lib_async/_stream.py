@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Self
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionChunk, ChatCompletionResponse
 from ai_lib._core.errors import NetworkError
+from ai_lib._core.outcome import Opened
 from ai_lib._core.reading import StreamState
-from ai_lib._core.stream import ChunkDecoder
+from ai_lib._host.errand import Errand
 
 if TYPE_CHECKING:
     from ai_lib_async._transport import ByteStream
 
-Opening = Callable[[], "Awaitable[tuple[ByteStream | None, ChunkDecoder]]"]
+Opening = Callable[[], Awaitable[Opened]]
 
 
 class ChatCompletionStream(StreamState):
@@ -68,7 +69,7 @@ class ChatCompletionStream(StreamState):
 
     async def _open(self) -> None:
         self._call.begin()
-        self._source, self._decoder = await self._opening()
+        self._opened(await self._opening())
 
     async def _complete(self) -> None:
         if self._outcome is None:
@@ -76,11 +77,21 @@ class ChatCompletionStream(StreamState):
             source, self._source = self._source, None
             if source is not None:
                 await source.drain(self._call)
+            self._tell_end()
 
     async def _release(self) -> None:
         source, self._source = self._source, None
         if source is not None:
             await source.close()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        aside = self._end is not None and self._end.blocking
+        ending = self._ending()
+        if ending is not None and aside:  # a shared store's network holds up no loop
+            Errand(ending, lambda: None)
+        elif ending is not None:
+            ending()
 
     @property
     def text_stream(self) -> AsyncIterator[str]:
@@ -119,6 +130,8 @@ class ChatCompletionStream(StreamState):
         source = getattr(self, "_source", None)
         if source is not None:
             source.abandon()
+        if getattr(self, "_end", None) is not None and self._begin_close():
+            self._tell_end()
 
 
 class _Texts:

@@ -13,7 +13,10 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from ai_lib._core.call import Call
-from ai_lib._core.errors import RequestTimeoutError
+from ai_lib._core.errors import AiLibError, RequestTimeoutError
+from ai_lib._core.flow import Flow
+from ai_lib._core.racing import Race, decided
+from ai_lib._core.slots import Slots
 from ai_lib._host.errand import Errand
 
 T = TypeVar("T")
@@ -143,3 +146,103 @@ def spawn(loop: Any, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
             trio.lowlevel.spawn_system_task(function)
 
     soon(loop, begin)
+
+
+async def take(slots: Slots, call: Call) -> None:
+    """
+    Wait for a slot, no longer than *call* may.
+
+    Raises:
+        RequestTimeoutError: A deadline of the call came first.
+
+        StreamCancelledError: The call was cancelled.
+    """
+    loop, woken, ticket = running_loop(), anyio.Event(), object()
+    if slots.take(ticket, lambda: soon(loop, woken.set)):
+        return
+    try:
+        await Wait(call).on(woken.wait)
+        return
+    except TimeoutError:
+        slots.give_up(ticket)
+        late = RequestTimeoutError(
+            f"No slot came free (max_concurrency): {call.deadlines.expired()}."
+        )
+    except BaseException:
+        slots.give_up(ticket)
+        raise
+    raise late
+
+
+async def compete(  # noqa: PLR0915  # one scene
+    race: Race[T], call: Call, run: Callable[[Flow[Any], Call], Awaitable[Any]]
+) -> T:
+    """
+    Run a race in tasks.
+
+    Raises:
+        StreamCancelledError: The call was cancelled.
+    """
+    loop = running_loop()
+    turns = [anyio.Event()]
+    results: dict[int, T] = {}
+    errors: dict[int, BaseException] = {}
+    started = 0
+
+    async def work(place: int) -> None:
+        runner = race.runners[place]
+        try:
+            results[place] = await run(runner.begin(), runner.call)
+        except anyio.get_cancelled_exc_class() as error:
+            errors[place] = error
+            raise
+        except BaseException as error:  # noqa: BLE001  # raised in no group
+            errors[place] = error
+        turns[-1].set()
+
+    def over() -> bool:
+        finished = [one in results or one in errors for one in range(started)]
+        return decided([errors.get(one) for one in range(started)], finished)
+
+    async def wait(seconds: float) -> None:
+        end = anyio.current_time() + seconds
+        while not over() and anyio.current_time() < end:
+            call.begin_wait(lambda: soon(loop, turns[-1].set))
+            try:
+                with anyio.move_on_at(end):
+                    await turns[-1].wait()
+            finally:
+                call.end_wait()
+            turns[:] = [anyio.Event()]
+            call.check()
+
+    winner: int | None = None
+    stopped: BaseException | None = None
+    async with anyio.create_task_group() as group:
+        try:
+            for place, runner in enumerate(race.runners):
+                group.start_soon(work, place)
+                started += 1
+                last = runner is race.runners[-1]
+                await wait(float("inf") if last else race.delay)
+                if over():
+                    break
+        except AiLibError as error:
+            stopped = error
+        winner = next(iter(results), None)
+        for place in range(started):
+            if place != winner:
+                race.runners[place].call.lose()
+    for place, result in results.items():
+        if place != winner:
+            await run(race.discard(result), race.runners[place].call)
+    if stopped is not None:
+        if winner is not None:
+            await run(race.discard(results[winner]), race.runners[winner].call)
+        raise stopped
+    if winner is None:
+        raise next(
+            (one for one in errors.values() if not isinstance(one, AiLibError)),
+            errors[0],
+        )
+    return results[winner]

@@ -5,11 +5,12 @@ One call of a public method: what it may take, what it has tried, and how it is 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from ai_lib._core.errors import AiLibError, StreamCancelledError
+from ai_lib._core.hooks import call_ids
 from ai_lib._core.ledger import Attempt
 from ai_lib._core.timeouts import Deadlines, Timeout
 
@@ -30,6 +31,14 @@ class Call:
 
         cancelled: Whether ``cancel`` was called.
 
+        failed: The errors of its attempts, oldest first.
+
+        id: Its number in this process.
+
+        began_retrying: It has made the retry that every call may make.
+
+        lost: Another attempt of a race answered first: that is why it was cancelled.
+
         provider: Who is asked, for errors; empty: not known yet.
 
         waited: Seconds slept since the last attempt.
@@ -39,8 +48,12 @@ class Call:
         "_lock",
         "_wake",
         "attempts",
+        "began_retrying",
         "cancelled",
         "deadlines",
+        "failed",
+        "id",
+        "lost",
         "provider",
         "waited",
     )
@@ -48,7 +61,10 @@ class Call:
     def __init__(self, timeout: Timeout) -> None:
         self.deadlines = Deadlines(timeout)
         self.attempts: list[Attempt] = []
-        self.cancelled = False
+        self.failed: list[AiLibError] = []
+        self.id = next(call_ids)
+        self.began_retrying = False
+        self.cancelled = self.lost = False
         self.provider = ""
         self.waited = 0.0
         self._wake: Callable[[], object] | None = None
@@ -80,7 +96,7 @@ class Call:
             self._wake = wake
             if self.cancelled:  # looked at last: a signal may come in between
                 self._wake = None
-                raise cancelled_error()
+                raise self._cancelled_error()
 
     def end_wait(self) -> None:
         """
@@ -97,7 +113,42 @@ class Call:
             StreamCancelledError: It was.
         """
         if self.cancelled:
-            raise cancelled_error()
+            raise self._cancelled_error()
+
+    def _cancelled_error(self) -> StreamCancelledError:
+        why = "another attempt answered first" if self.lost else ""
+        return StreamCancelledError(
+            f"Cancelled: {why}." if why else "The stream was cancelled."
+        )
+
+    def lose(self) -> None:
+        """
+        Stop the call: another attempt of a race answered first.
+        """
+        self.lost = True
+        self.cancel()
+
+    def beside(self) -> Call:
+        """
+        Make a call of its own for a runner in a race of this one: under the same total time.
+        """
+        child = Call(self.deadlines.timeout)
+        child.deadlines = self.deadlines.beside()
+        child.id, child.provider = self.id, self.provider
+        child.began_retrying = self.began_retrying
+        child.cancelled = self.cancelled
+        return child
+
+    def adopt(self, children: Sequence[Call], winner: Call | None) -> None:
+        """
+        Take over what the runners of a race have tried, the winner's last, and the winner's deadlines.
+        """
+        for child in sorted(children, key=lambda one: one is winner):
+            self.attempts += child.attempts
+            self.failed += child.failed
+        self.began_retrying = True
+        if winner is not None:
+            self.deadlines = winner.deadlines
 
     def stamp(self, error: AiLibError, *, provider: str, model: str) -> AiLibError:
         """
@@ -113,15 +164,9 @@ class Call:
         error.provider = error.provider or provider
         error.model = error.model or model or None
         error.attempts = tuple(self.attempts)
+        error.previous = tuple(one for one in self.failed if one is not error)
         error.elapsed = self.deadlines.elapsed
         return error
-
-
-def cancelled_error() -> StreamCancelledError:
-    """
-    The error of a call that was cancelled.
-    """
-    return StreamCancelledError("The stream was cancelled.")
 
 
 @attrs.frozen(repr=False)

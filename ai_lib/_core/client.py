@@ -8,13 +8,17 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
 
+from ai_lib._core.breaker import Verdict, verdict_of
+from ai_lib._core.budget import budget_of
 from ai_lib._core.call import Call
 from ai_lib._core.chat import (
     ChatCompletionRequest,
     ChatCompletionResponse,
+    Usage,
     as_request,
 )
 from ai_lib._core.dialects import Follow, OnUnsupported
@@ -26,9 +30,22 @@ from ai_lib._core.errors import (
     InvalidResponseError,
     ModelNotFoundError,
     NetworkError,
+    RateLimitedLocallyError,
 )
 from ai_lib._core.failures import bare
-from ai_lib._core.flow import Close, Flow, Sleep, read, run, send
+from ai_lib._core.flow import Close, Flow, Sleep, race, read, run, send
+from ai_lib._core.gate import Gate, Passage
+from ai_lib._core.hooks import (
+    BreakerEvent,
+    ErrorEvent,
+    Event,
+    FailoverEvent,
+    Hook,
+    RequestEvent,
+    ResponseEvent,
+    RetryEvent,
+    tell,
+)
 from ai_lib._core.http import (
     DEFAULT_LIMITS,
     ByteStream,
@@ -44,13 +61,13 @@ from ai_lib._core.network import (
     resolve_network,
     timeout_from_environment,
 )
+from ai_lib._core.outcome import Opened, Said, StreamEnd, Won
 from ai_lib._core.providers import ModelInfo, Origin, ResolvedTarget
-from ai_lib._core.registry import (
-    KeySource,
-    resolve_model,
-)
-from ai_lib._core.retry import RetryPolicy
+from ai_lib._core.racing import Hedge, Race, Runner
+from ai_lib._core.registry import KeySource
+from ai_lib._core.retry import RetryPolicy, Spending
 from ai_lib._core.routes import Route, redirected, route_of
+from ai_lib._core.routing import Router, latency_of, measured
 from ai_lib._core.secrets import Secret
 from ai_lib._core.settings import Settings
 from ai_lib._core.stream import ChunkDecoder
@@ -59,8 +76,8 @@ from ai_lib._core.version import __version__
 
 T = TypeVar("T")
 
-#: An open body, ``None`` when the answer came whole, and what decodes it.
-Opened = tuple[Any, ChunkDecoder]
+#: What an attempt asks, once it may: (call, route, model, key, facts for the ledger) → result.
+Ask = Callable[["Aim", "dict[str, Any]"], Flow[T]]
 
 #: A redirect may be followed to the same origin this often.
 _REDIRECTS = 3
@@ -70,24 +87,41 @@ _REPLACEMENTS = 3
 _FOLLOW_UPS = 10_000
 
 
+@attrs.frozen(kw_only=True)
+class Aim:
+    """
+    One attempt's way: under which call, where to, for which model, with which key.
+    """
+
+    call: Call
+    route: Route
+    model: str
+    secret: Secret | None = None
+
+
 @attrs.define(kw_only=True)
 class ClientCore:
     """
     The settings of a client, and the flows of its public methods.
 
-    Frozen in all but the model that a server listed first, so that threads may share it.
+    Frozen in all but the models that servers listed first, so that threads may share it.
     """
 
-    route: Route
-    model: str | None = None
+    routes: tuple[Route, ...]
+    router: Router
+    gate: Gate = attrs.field(factory=Gate)
+    hedge: Hedge | None = None
+    hedge_route: Route | None = None
+    hooks: tuple[Hook, ...] = ()
     timeout: Timeout = attrs.field(factory=Timeout)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
     on_unsupported: OnUnsupported = "warn"
     headers: Mapping[str, str] = attrs.field(factory=dict)
     limits: SizeLimits = DEFAULT_LIMITS
+    max_concurrency: int | None = None
     network: NetworkSettings
     sign: Callable[[HttpRequest], HttpRequest]
-    _listed: str | None = None
+    _listed: dict[str, str] = attrs.field(factory=dict)
 
     @classmethod
     def configured(
@@ -108,11 +142,23 @@ class ClientCore:
 
             sign: Signs a request that has a ``Signature``, with the credentials of this machine.
         """
-        route, model = route_of(settings, serve)
+        own = settings.own_target
+        routes = (
+            route_of(own, serve),
+            *(route_of(one, serve, fixed=True) for one in settings.failover),
+        )
+        hedge = settings.hedge
+        aside = None if hedge is None or hedge.target is None else hedge.target
         timeout = settings.timeout
+        launches = routes[0].launch is not None
         return cls(
-            route=route,
-            model=model,
+            routes=routes,
+            router=Router(targets=(own, *settings.failover), routing=settings.routing),
+            gate=settings.gate(),
+            hedge=hedge,
+            hedge_route=None if aside is None else route_of(aside, serve, fixed=True),
+            hooks=settings.hooks,
+            max_concurrency=settings.max_concurrency,
             sign=sign,
             timeout=Timeout.of(
                 timeout_from_environment() if timeout is None else timeout
@@ -122,11 +168,18 @@ class ClientCore:
             headers=settings.default_headers,
             limits=settings.size_limits or DEFAULT_LIMITS,
             network=resolve_network(
-                proxy=None if route.launch else settings.proxy,
-                disable_proxy=settings.disable_proxy or route.launch is not None,
+                proxy=None if launches else settings.proxy,
+                disable_proxy=settings.disable_proxy or launches,
                 ca_bundle=settings.ca_bundle,
             ),
         )
+
+    @property
+    def route(self) -> Route:
+        """
+        The client's own route, first among those that calls may take.
+        """
+        return self.routes[0]
 
     # Models
 
@@ -134,7 +187,7 @@ class ClientCore:
         """
         What ``"auto"`` means here; ``"auto"`` itself where the server must be asked for its first model.
         """
-        return self._named("") or self._listed or "auto"
+        return self._known_model(self.route, "") or "auto"
 
     def named_model(self) -> str | None:
         """
@@ -145,20 +198,19 @@ class ClientCore:
         except ConfigurationError:
             return None
 
-    def _named(self, requested: str) -> str | None:
-        spec = self.route.target.spec
-        return self.route.checked(resolve_model(spec, requested, default=self.model))
+    def _known_model(self, route: Route, requested: str) -> str | None:
+        return route.named(requested) or self._listed.get(route.target.base_url)
 
-    def _model_of(self, requested: str, call: Call) -> Flow[str]:
-        if model := self._named(requested) or self._listed:
+    def _model_of(self, route: Route, requested: str, call: Call) -> Flow[str]:
+        if model := self._known_model(route, requested):
             return model
-        models = yield from self.list_models(call)
+        models = yield from self.list_models(call, route)
         if not models:
             raise ConfigurationError(
-                f"{self.route.target.provider} lists no model: name one with model=."
+                f"{route.target.provider} lists no model: name one with model=."
             )
-        self._listed = models[0].id
-        return self._listed
+        self._listed[route.target.base_url] = models[0].id
+        return models[0].id
 
     # Requests
 
@@ -166,7 +218,7 @@ class ClientCore:
         """
         Build the request that would be sent, without asking anybody for a key or a model.
         """
-        model = self._named(as_request(request).model) or self._listed or "auto"
+        model = self._known_model(self.route, as_request(request).model) or "auto"
         route = self.route.suited(request, model)
         encoded = self._encode(route, request, model, stream=stream)
         return self._ready(route, encoded, route.key.secret if route.key else None)
@@ -195,11 +247,10 @@ class ClientCore:
         credential = None if key is None else key.credential(spec, secret)
         return attrs.evolve(request, headers=headers, credential=credential)
 
-    def _awake(self) -> Flow[tuple[Route, Secret | None]]:
+    def _awake(self, route: Route) -> Flow[tuple[Route, Secret | None]]:
         """
         Have the embedded server started and the key asked for, as far as there are any.
         """
-        route = self.route
         if route.launch is not None:
             origin = yield from run(route.launch)
             target = attrs.evolve(route.target, base_url=origin.base_url)
@@ -253,69 +304,314 @@ class ClientCore:
     def _attempt(
         self,
         call: Call,
+        route: Route,
         model: str,
-        exchange: Callable[[Route, Secret | None, dict[str, Any]], Flow[T]],
-    ) -> Flow[T]:
+        said: Said,
+        ask: Ask[T],
+    ) -> Flow[tuple[T, Passage, Attempt]]:
         """
         Do one attempt, and write it down.
-        """
-        began = time.monotonic()
-        waited, call.waited = call.waited, 0.0
-        call.provider = self.route.target.provider
-        facts: dict[str, Any] = {"provider": call.provider, "model": model}
-        try:
-            route, secret = yield from self._awake()
-            result = yield from exchange(route, secret, facts)
-        except AiLibError as error:
-            call.deadlines.end_attempt()
-            facts["error"] = f"{type(error).__name__}: {error.message}"
-            facts["status_code"] = error.status_code
-            facts["request_id"] = error.request_id
-            raise bare(error)  # noqa: B904  # as what it was raised from is
-        else:
-            return result
-        finally:
-            elapsed = time.monotonic() - began
-            call.attempts.append(Attempt(**facts, waited=waited, elapsed=elapsed))
 
-    def _retrying(
-        self, call: Call, model: str, attempt: Callable[[], Flow[T]]
+        Returns:
+            What came of it, its passage through the gate, which is to be ended, and its line of the ledger.
+        """
+        spec = route.target.spec
+        call.provider = spec.id
+        facts: dict[str, Any] = {"provider": spec.id, "model": model}
+        passage: Passage | None = None
+        began: float | None = None
+        failure: BaseException | None = None
+        try:
+            route, secret = yield from self._awake(route)
+            passage = yield from self.gate.enter(
+                call,
+                route.target,
+                secret,
+                said.request,
+                lambda state: self._tell(
+                    BreakerEvent, said, call, spec.id, model, state=state
+                ),
+            )
+            began = time.monotonic()
+            if self.hooks:
+                where = urlsplit(route.target.base_url)
+                self._tell(
+                    RequestEvent,
+                    said,
+                    call,
+                    spec.id,
+                    model,
+                    attempt=len(call.attempts) + 1,
+                    server_address=where.hostname or "",
+                    server_port=where.port,
+                    request=said.request,
+                )
+            aim = Aim(call=call, route=route, model=model, secret=secret)
+            result = yield from ask(aim, facts)
+        except AiLibError as error:
+            failure = bare(error)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            if failure is not None:
+                call.deadlines.end_attempt()
+            line = self._noted(call, facts, began, failure)
+            if passage is not None and failure is not None:
+                yield from self._leave(passage, verdict_of(failure))
+        if failure is not None:
+            raise failure
+        assert passage is not None
+        if self.gate.latencies:
+            yield from self._measure(route, secret, line.elapsed)
+        return result, passage, line
+
+    def _noted(
+        self,
+        call: Call,
+        facts: dict[str, Any],
+        began: float | None,
+        failure: BaseException | None,
+    ) -> Attempt:
+        """
+        Write an attempt into the ledger.
+        """
+        if isinstance(failure, AiLibError):
+            facts["error"] = f"{type(failure).__name__}: {failure.message}"
+            facts["status_code"] = failure.status_code
+            facts["request_id"] = failure.request_id
+            failure.provider = failure.provider or facts["provider"]
+            failure.model = failure.model or facts["model"] or None
+            call.failed.append(failure)
+        elif failure is not None:
+            facts["error"] = type(failure).__name__
+        elapsed = 0.0 if began is None else time.monotonic() - began
+        waited, call.waited = call.waited, 0.0
+        line = Attempt(**facts, waited=waited, elapsed=elapsed)
+        call.attempts.append(line)
+        return line
+
+    def _leave(
+        self, passage: Passage, verdict: Verdict, usage: Usage | None = None
+    ) -> Flow[None]:
+        if passage.blocking:
+            yield from run(partial(passage.end, verdict, usage))
+        else:
+            passage.end(verdict, usage)
+
+    def _measure(
+        self, route: Route, secret: Secret | None, seconds: float
+    ) -> Flow[None]:
+        gate = self.gate
+        name = gate.kept(gate.name_of(route.target, secret), "latency")
+        now = gate.store.now()
+        yield from gate.change(name, lambda seen: measured(seen, now, seconds))
+
+    # Attempts at one target
+
+    def _tries(
+        self, call: Call, route: Route, attempt: Callable[[], Flow[T]], said: Said
     ) -> Flow[T]:
         """
-        Try until it works, or tenacity says that it is enough.
+        Try until it works, or tenacity or the retry budget says that it is enough.
         """
+        budget = budget_of(route.target.provider, route.host)
+        first: AiLibError | None = None
         try:
-            return (yield from self._tries(call, attempt))
-        except AiLibError as error:
-            call.stamp(error, provider=self.route.target.provider, model=model)
-            raise
-
-    def _tries(self, call: Call, attempt: Callable[[], Flow[T]]) -> Flow[T]:
-        failed: list[AiLibError] = []
-        try:
-            return (yield from attempt())
+            result = yield from attempt()
         except AiLibError as error:
             if self.retry.attempts == 1 or not self.retry.retries(error):
                 raise
-            failed.append(error)
+            first = error
+        if first is None:
+            budget.save()
+            return result
         # Only now is tenacity needed; it is told of the first attempt as if it had made it.
         naps: list[float] = []
-        try:
-            for again in self.retry.retrying(naps.append, room=call.deadlines.room):
-                with again:
-                    if not naps:
-                        raise failed[0]
-                    call.waited = naps.pop()
-                    yield Sleep(call.waited)
-                    try:
-                        return (yield from attempt())
-                    except AiLibError as error:
-                        failed.append(error)
-                        raise
-        except AiLibError as error:
-            error.previous = tuple(one for one in failed if one is not error)
-            raise
+        spent = Spending(budget, call)
+        for again in self.retry.retrying(
+            naps.append, room=call.deadlines.room, refused=spent.refused
+        ):
+            with again:
+                if not naps:
+                    raise first
+                call.waited = nap = naps.pop()
+                if self.hooks:
+                    self._tell(
+                        RetryEvent,
+                        said,
+                        call,
+                        route.target.provider,
+                        call.attempts[-1].model,
+                        attempt=len(call.attempts),
+                        error=call.failed[-1],
+                        wait=nap,
+                    )
+                yield Sleep(nap)
+                return (yield from attempt())
         raise AssertionError  # tenacity returns or raises
+
+    def _hedged(
+        self, call: Call, route: Route, said: Said, ask: Ask[T], *, first: bool
+    ) -> Flow[Won[T]]:
+        """
+        Ask one target, and with a hedge another beside it if that is slow.
+        """
+
+        def at(route: Route, call: Call) -> Flow[Won[T]]:
+            model = ""
+            if said.request is not None:
+                model = yield from self._model_of(route, said.request.model, call)
+            result, passage, line = yield from self._tries(
+                call,
+                route,
+                lambda: self._attempt(call, route, model, said, ask),
+                said,
+            )
+            return Won(result, passage, line, route.target.provider, model)
+
+        hedge = self.hedge
+        if hedge is None or not first or said.request is None:
+            return (yield from at(route, call))
+        other = self.hedge_route or route
+
+        def beside(child: Call) -> Flow[Won[T]]:
+            if other.host == route.host:
+                child.began_retrying = True
+                budget = budget_of(route.target.provider, route.host)
+                if not budget.spend():
+                    raise RateLimitedLocallyError("The retry budget has no hedge left.")
+            return (yield from at(other, child))
+
+        one, two = call.beside(), call.beside()
+        winner: Call | None = None
+        try:
+            won = yield from race(
+                Race(
+                    runners=(
+                        Runner(lambda: at(route, one), one),
+                        Runner(lambda: beside(two), two),
+                    ),
+                    delay=hedge.delay,
+                    discard=self._discarded,
+                )
+            )
+            winner = one if won.line in one.attempts else two
+            return won
+        finally:
+            call.adopt((one, two), winner)
+
+    def _discarded(self, won: Won[Any]) -> Flow[None]:
+        """
+        Throw away what came second.
+        """
+        source = getattr(won.result, "source", None)
+        if source is not None:
+            yield Close(source)
+        yield from self._leave(won.passage, "worked")
+
+    # The whole call
+
+    def _routed(self, call: Call, said: Said, ask: Ask[T]) -> Flow[Won[T]]:
+        """
+        Ask one target after the other, until one answers or there is an error that another target would not
+        mend.
+        """
+        order = yield from self._order(said)
+        for place, at in enumerate(order):
+            route = self.routes[at]
+            try:
+                return (
+                    yield from self._hedged(call, route, said, ask, first=place == 0)
+                )
+            except AiLibError as error:
+                room = call.deadlines.room()
+                helps = error.failover or error.is_retryable
+                late = room is not None and room <= 0
+                if not helps or late or place + 1 == len(order):
+                    raise
+                failure = error
+            self._tell_failover(
+                call, said, route, self.routes[order[place + 1]], failure
+            )
+        raise AssertionError  # there is a target
+
+    def _order(self, said: Said) -> Flow[list[int]]:
+        request = said.request
+        if request is None or len(self.routes) == 1:
+            return [0]
+        latencies: list[float | None] = []
+        if self.gate.latencies:
+            gate, now = self.gate, self.gate.store.now()
+            for route in self.routes:
+                secret = route.key.secret if route.key else None
+                name = gate.kept(gate.name_of(route.target, secret), "latency")
+                found = yield from gate.change(name, lambda seen: latency_of(seen, now))
+                latencies.append(found)
+        return self.router.order(request, latencies)
+
+    def _tell_failover(
+        self, call: Call, said: Said, route: Route, goal: Route, error: AiLibError
+    ) -> None:
+        if not self.hooks:
+            return
+        try:
+            model = said.request and self._known_model(goal, said.request.model)
+        except ConfigurationError:
+            model = ""
+        self._tell(
+            FailoverEvent,
+            said,
+            call,
+            route.target.provider,
+            error.model or "",
+            error=error,
+            next_provider=goal.target.provider,
+            next_model=model or "",
+        )
+
+    def _tell(
+        self,
+        kind: Callable[..., Event],
+        said: Said,
+        call: Call,
+        provider: str,
+        model: str,
+        **facts: Any,
+    ) -> None:
+        if self.hooks:
+            event = kind(
+                call_id=call.id,
+                operation=said.operation,
+                stream=said.stream,
+                provider=provider,
+                model=model,
+                **facts,
+            )
+            tell(self.hooks, event)
+
+    def _called(self, call: Call, said: Said, ask: Ask[T]) -> Flow[Won[T]]:
+        """
+        Make the whole call; an error that leaves it says all that the call knows.
+        """
+        try:
+            return (yield from self._routed(call, said, ask))
+        except BaseException as error:
+            target = self.route.target
+            model = said.request.model if said.request is not None else ""
+            if isinstance(error, AiLibError):
+                call.stamp(error, provider=target.provider, model=model)
+                model = error.model or model
+            self._tell(
+                ErrorEvent,
+                said,
+                call,
+                call.provider or target.provider,
+                model,
+                error=error,
+                elapsed=call.deadlines.elapsed,
+            )
+            raise
 
     # Public methods
 
@@ -325,15 +621,16 @@ class ClientCore:
         """
         Ask for a whole answer.
         """
-        model = yield from self._model_of(as_request(request).model, call)
+        said = Said(request=as_request(request))
 
-        def exchange(
-            route: Route, secret: Secret | None, facts: dict[str, Any]
-        ) -> Flow[ChatCompletionResponse]:
-            route = route.suited(request, model)
-            encoded = self._encode(route, request, model, stream=False)
-            route = attrs.evolve(route, target=attrs.evolve(route.target, model=model))
-            answer, decoded = yield from self._follow(call, route, encoded, secret)
+        def ask(aim: Aim, facts: dict[str, Any]) -> Flow[ChatCompletionResponse]:
+            route = aim.route.suited(request, aim.model)
+            encoded = self._encode(route, request, aim.model, stream=False)
+            target = attrs.evolve(route.target, model=aim.model)
+            route = attrs.evolve(route, target=target)
+            answer, decoded = yield from self._follow(
+                aim.call, route, encoded, aim.secret
+            )
             assert isinstance(decoded, ChatCompletionResponse)
             response = _completed(decoded, route.target, answer, encoded.warnings)
             facts["status_code"] = answer.status
@@ -341,10 +638,19 @@ class ClientCore:
             facts["usage"] = response.usage
             return response
 
-        response = yield from self._retrying(
-            call, model, lambda: self._attempt(call, model, exchange)
+        won = yield from self._called(call, said, ask)
+        yield from self._leave(won.passage, "worked", won.result.usage)
+        response = attrs.evolve(won.result, attempts=tuple(call.attempts))
+        self._tell(
+            ResponseEvent,
+            said,
+            call,
+            won.provider,
+            won.model,
+            elapsed=call.deadlines.elapsed,
+            response=response,
         )
-        return attrs.evolve(response, attempts=tuple(call.attempts))
+        return response
 
     def chat_completion_stream(
         self, request: ChatCompletionRequest, call: Call
@@ -352,17 +658,15 @@ class ClientCore:
         """
         Open a stream and read it up to its first chunk.
         """
-        model = yield from self._model_of(as_request(request).model, call)
+        said = Said(request=as_request(request), stream=True)
 
-        def exchange(
-            route: Route, secret: Secret | None, facts: dict[str, Any]
-        ) -> Flow[Opened]:
-            route = route.suited(request, model)
-            encoded = self._encode(route, request, model, stream=True)
+        def ask(aim: Aim, facts: dict[str, Any]) -> Flow[Opened]:
+            route, call = aim.route.suited(request, aim.model), aim.call
+            encoded = self._encode(route, request, aim.model, stream=True)
             choices = request.n or 1
-            target = attrs.evolve(route.target, model=model, choices=choices)
+            target = attrs.evolve(route.target, model=aim.model, choices=choices)
             route = attrs.evolve(route, target=target)
-            answer = yield from self._open(call, route, encoded, secret)
+            answer = yield from self._open(call, route, encoded, aim.secret)
             facts["status_code"] = answer.status
             facts["request_id"] = request_id_of(answer.headers)
             try:
@@ -371,7 +675,7 @@ class ClientCore:
                     decoder.feed(answer.body)
                     decoder.feed(b"")
                     decoder.peek()
-                    return None, decoder
+                    return Opened(None, decoder)
                 while decoder.peek() is None:
                     if decoder.ended:
                         raise IncompleteStreamError(
@@ -382,13 +686,12 @@ class ClientCore:
                 if answer.stream is not None:
                     yield Close(answer.stream)
                 raise
-            return answer.stream, decoder
+            return Opened(answer.stream, decoder)
 
-        return (
-            yield from self._retrying(
-                call, model, lambda: self._attempt(call, model, exchange)
-            )
-        )
+        won = yield from self._called(call, said, ask)
+        won.passage.speaks()
+        end = StreamEnd(self._tell, said, call, won, call.deadlines.elapsed)
+        return attrs.evolve(won.result, end=end, told=bool(self.hooks))
 
     def _follow(
         self,
@@ -417,6 +720,10 @@ class ClientCore:
                     failures += 1
                     enough = request is first or failures >= self.retry.attempts
                     if enough or not self.retry.retries(error):
+                        raise
+                    if not Spending(
+                        budget_of(route.target.provider, route.host), call
+                    ).allowed():
                         raise
                     nap = self.retry.wait(failures, error)
                     if nap > self.retry.longest_wait:
@@ -498,36 +805,46 @@ class ClientCore:
             limits=self.limits,
         )
 
-    def list_models(self, call: Call) -> Flow[list[ModelInfo]]:
+    def list_models(
+        self, call: Call, route: Route | None = None
+    ) -> Flow[list[ModelInfo]]:
         """
-        List the provider's models, every page.
+        List the models of the client's own target, or of *route*, every page.
         """
+        said = Said(operation="list_models")
 
-        def exchange(
-            route: Route, secret: Secret | None, facts: dict[str, Any]
-        ) -> Flow[list[ModelInfo]]:
-            target = route.target
+        def ask(aim: Aim, facts: dict[str, Any]) -> Flow[list[ModelInfo]]:
+            target, call = aim.route.target, aim.call
+            dialect = aim.route.dialect
             found: list[ModelInfo] = []
-            request: HttpRequest | None = route.dialect.models_request(target)
+            request: HttpRequest | None = dialect.models_request(target)
             seen: set[str] = set()
             call.deadlines.begin_attempt(stream=False)
-            try:
-                while request is not None and request.url not in seen:
-                    seen.add(request.url)
-                    ready = self._ready(route, request, secret)
-                    answer = yield from self._exchange(call, route, ready)
-                    facts["status_code"] = answer.status
-                    page, request = route.dialect.decode_models(target, answer)
-                    found += page
-            finally:
-                call.deadlines.end_attempt()
+            while request is not None and request.url not in seen:
+                seen.add(request.url)
+                ready = self._ready(aim.route, request, aim.secret)
+                answer = yield from self._exchange(call, aim.route, ready)
+                facts["status_code"] = answer.status
+                page, request = dialect.decode_models(target, answer)
+                found += page
+            call.deadlines.end_attempt()
             return list({one.id: one for one in found}.values())
 
-        return (
-            yield from self._retrying(
-                call, "", lambda: self._attempt(call, "", exchange)
+        if route is None:
+            won = yield from self._called(call, said, ask)
+        else:
+            won = yield from self._hedged(call, route, said, ask, first=False)
+        yield from self._leave(won.passage, "worked")
+        if route is None:
+            self._tell(
+                ResponseEvent,
+                said,
+                call,
+                won.provider,
+                "",
+                elapsed=call.deadlines.elapsed,
             )
-        )
+        return won.result
 
     def get_model_info(self, model: str, call: Call) -> Flow[ModelInfo]:
         """

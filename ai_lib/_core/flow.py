@@ -19,7 +19,7 @@ Flows call each other with ``yield from``. In tests a list of replies is a drive
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 import attrs
 
@@ -30,6 +30,10 @@ from ai_lib._core.http import (
     HttpResponse,
     SizeLimits,
 )
+
+if TYPE_CHECKING:
+    from ai_lib._core.racing import Race
+    from ai_lib._core.slots import Slots
 
 T = TypeVar("T")
 
@@ -89,7 +93,16 @@ class Run:
     function: Callable[[], Any]
 
 
-Effect = Send | Read | Close | Sleep | Run
+@attrs.frozen
+class Take:
+    """
+    Wait for one of a target's slots; no reply. It is given back by ``slots.leave()``.
+    """
+
+    slots: Slots
+
+
+Effect = Union[Send, Read, Close, Sleep, Run, Take, "Race[Any]"]
 Flow = Generator[Effect, Any, T]
 
 
@@ -109,6 +122,14 @@ def read(stream: ByteStream) -> Flow[bytes]:
     """
     data: bytes = yield Read(stream)
     return data
+
+
+def race(runners: Race[T]) -> Flow[T]:
+    """
+    Yield a ``Race``; typed.
+    """
+    result: T = yield runners
+    return result
 
 
 def run(function: Callable[[], T]) -> Flow[T]:

@@ -5,6 +5,8 @@ What a running stream knows; the shells' streams add only the waiting.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 import attrs
@@ -16,6 +18,7 @@ from ai_lib._core.errors import (
     ClientClosedError,
     StreamCancelledError,
 )
+from ai_lib._core.outcome import Opened, StreamEnd
 from ai_lib._core.stream import ChunkDecoder
 
 Outcome = Literal["completed", "cancelled", "failed", "closed"]
@@ -39,8 +42,11 @@ class StreamState:
         self._model = model
         self._decoder: ChunkDecoder | None = None
         self._source: Any = None
+        self._end: StreamEnd | None = None
+        self._told = False
         self._outcome: Outcome | None = None
         self._error: AiLibError | None = None
+        self._cause: BaseException | None = None
         self._busy = False
         self._lock = threading.Lock()
 
@@ -75,7 +81,28 @@ class StreamState:
             self._refuse()
         if self._call.cancelled and self._outcome is None:
             self._call.check()
-        return None if self._decoder is None else self._decoder.next_chunk()
+        if self._decoder is None:
+            return None
+        chunk = self._decoder.next_chunk()
+        if self._told and chunk is not None and self._end is not None:
+            self._end.chunk(chunk)
+        return chunk
+
+    def _opened(self, opened: Opened) -> None:
+        """
+        Take what the opening gave.
+        """
+        self._source, self._decoder = opened.source, opened.decoder
+        self._end, self._told = opened.end, opened.told
+
+    def _ending(self) -> Callable[[], None] | None:
+        """
+        Give what tells, once the connection is dealt with, how the stream ended; ``None``: it was told.
+        """
+        end, self._end = self._end, None
+        if end is None:
+            return None
+        return partial(end, self._outcome or "closed", self._cause, self.response)
 
     def _refuse(self) -> NoReturn:
         if self._error is not None:
@@ -120,6 +147,7 @@ class StreamState:
             return
         cancelled = isinstance(error, StreamCancelledError)
         self._outcome = "cancelled" if cancelled else "failed"
+        self._cause = error
         if isinstance(error, AiLibError):
             error.__cause__ = error.__context__ = None  # may hold what the server sent
             self._error = error

@@ -22,6 +22,9 @@ from ai_lib._core.errors import (
 if TYPE_CHECKING:
     from tenacity import RetryCallState, Retrying
 
+    from ai_lib._core.budget import RetryBudget
+    from ai_lib._core.call import Call
+
 #: What stays as it is, however often one asks.
 _LASTING = (
     AuthenticationError,
@@ -92,7 +95,11 @@ class RetryPolicy:
         return max(asked, random.uniform(0, bound))  # noqa: S311  # no secret
 
     def retrying(
-        self, sleep: Callable[[float], None], *, room: Callable[[], float | None]
+        self,
+        sleep: Callable[[float], None],
+        *,
+        room: Callable[[], float | None],
+        refused: Callable[[], bool] = bool,
     ) -> Retrying:
         """
         Make tenacity's loop for one call.
@@ -101,6 +108,8 @@ class RetryPolicy:
             sleep: Told how long to wait before the next attempt; the flow waits in its place.
 
             room: Seconds that the call has left; a wait that would pass them is not begun.
+
+            refused: Asked last, once for each retry: whether the budget has none left.
         """
         from tenacity import Retrying, retry_if_exception
 
@@ -114,6 +123,7 @@ class RetryPolicy:
                 state.attempt_number >= self.attempts
                 or asked > self.retry_after_cap
                 or (left is not None and state.upcoming_sleep >= left)
+                or refused()
             )
 
         return Retrying(
@@ -123,6 +133,31 @@ class RetryPolicy:
             stop=stop,
             reraise=True,
         )
+
+
+@attrs.frozen
+class Spending:
+    """
+    One call's use of the retry budget of a host.
+    """
+
+    _budget: RetryBudget
+    _call: Call
+
+    def allowed(self) -> bool:
+        """
+        Take a retry: the call's own first, then from the reserve.
+        """
+        if not self._call.began_retrying:
+            self._call.began_retrying = True
+            return True
+        return self._budget.spend()
+
+    def refused(self) -> bool:
+        """
+        The same, the other way round.
+        """
+        return not self.allowed()
 
 
 def _error_of(state: RetryCallState) -> BaseException | None:

@@ -25,7 +25,6 @@ from ai_lib._core.registry import (
     resolve,
     resolve_model,
 )
-from ai_lib._core.settings import Settings
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +44,10 @@ class Route:
         chosen: The caller chose the dialect: no request goes in another.
 
         names: What the one model there is called; empty: there may be many.
+
+        model: The target's default model; ``None``: the record's, or the environment's.
+
+        fixed: Whether that model is asked for whatever a request says: so of a target to fail over to.
     """
 
     target: ResolvedTarget
@@ -53,6 +56,25 @@ class Route:
     launch: Callable[[], Origin] | None = attrs.field(default=None, repr=False)
     chosen: bool = False
     names: tuple[str, ...] = ()
+    model: str | None = None
+    fixed: bool = False
+
+    def named(self, requested: str) -> str | None:
+        """
+        Tell which model *requested* means here; ``None``: the first that the server lists.
+        """
+        if self.fixed and self.model is not None:
+            requested = self.model
+        return self.checked(
+            resolve_model(self.target.spec, requested, default=self.model)
+        )
+
+    @property
+    def host(self) -> str:
+        """
+        Where it goes, for what all that goes there shares.
+        """
+        return urlsplit(self.target.base_url).netloc
 
     def checked(self, model: str | None) -> str | None:
         """
@@ -84,27 +106,20 @@ class Route:
 
 
 def route_of(
-    settings: Settings, serve: Callable[[str | None], Origin]
-) -> tuple[Route, str | None]:
+    wanted: Target, serve: Callable[[str | None], Origin], *, fixed: bool = False
+) -> Route:
     """
-    Look up all that an attempt needs, and the client's default model.
+    Look up all that an attempt needs.
 
     Args:
-        settings: What the caller said.
+        wanted: Where it goes, in the caller's words.
 
         serve: Starts the embedded server for a model file, or the default model, and says where it listens.
+
+        fixed: As the route's.
     """
-    named = Target.of(settings.provider)
-    wanted = Target(
-        named.provider,
-        settings.model or named.model,
-        api_key=settings.api_key,
-        base_url=settings.base_url,
-        dialect=settings.dialect,
-        provider_options=settings.provider_options,
-    )
     target, key = resolve(wanted)
-    embedded = target.spec.embedded and settings.base_url is None
+    embedded = target.spec.embedded and wanted.base_url is None
     model, launch = wanted.model, None
     names: tuple[str, ...] = ()
     if embedded:
@@ -116,12 +131,14 @@ def route_of(
         dialect=dialect_named(target.dialect),
         key=key,
         launch=launch,
-        chosen=settings.dialect is not None,
+        chosen=wanted.dialect is not None,
         names=names,
+        model=model,
+        fixed=fixed,
     )
     if model and embedded:
         route.checked(resolve_model(target.spec, model))
-    return route, model
+    return route
 
 
 def embedded_names(file: str | None = None) -> tuple[str, ...]:

@@ -67,9 +67,15 @@ class Secret:
         """
         Sixteen hexadecimal digits by which keys can be told apart in this process, and in no other.
         """
+        return self.fingerprint_with(_SALT)
+
+    def fingerprint_with(self, salt: bytes) -> str:
+        """
+        The same, for those who share a *salt* of at most 64 bytes.
+        """
         from hashlib import blake2b
 
-        return blake2b(self._value.encode(), key=_SALT, digest_size=8).hexdigest()
+        return blake2b(self._value.encode(), key=salt, digest_size=8).hexdigest()
 
     def __repr__(self) -> str:
         return f"<secret {self.name}>"

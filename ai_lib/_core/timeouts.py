@@ -89,6 +89,14 @@ class Deadlines:
     def _after(self, seconds: float | None) -> float | None:
         return None if seconds is None else self._clock() + seconds
 
+    def beside(self) -> Deadlines:
+        """
+        Make deadlines for what runs beside this call, and may last no longer.
+        """
+        other = Deadlines(self.timeout, self._clock)
+        other._began, other._total = self._began, self._total  # its own kind
+        return other
+
     @property
     def elapsed(self) -> float:
         """

@@ -27,6 +27,9 @@ class Errand(Generic[T]):
         self._tell = tell
         self._results: list[T] = []
         self._errors: list[BaseException] = []
+        self._disposal: Callable[[T], object] | None = None
+        self._lock = threading.Lock()
+        self._over = threading.Event()
         run = copy_context().run
         threading.Thread(
             target=run, args=(self._run,), daemon=True, name="ai_lib-errand"
@@ -34,10 +37,17 @@ class Errand(Generic[T]):
 
     def _run(self) -> None:
         try:
-            self._results.append(self._function())
+            result = self._function()
         except BaseException as error:  # noqa: BLE001  # raised where it is waited for
             self._errors.append(error)
+        else:
+            with self._lock:
+                self._results.append(result)
+                disposal = self._disposal
+            if disposal is not None:
+                disposal(result)
         finally:
+            self._over.set()
             self._tell()
 
     @property
@@ -46,6 +56,29 @@ class Errand(Generic[T]):
         Whether it has returned or raised.
         """
         return bool(self._results or self._errors)
+
+    @property
+    def error(self) -> BaseException | None:
+        """
+        What it raised; ``None``: nothing so far.
+        """
+        return self._errors[0] if self._errors else None
+
+    def wait(self, seconds: float) -> None:
+        """
+        Wait until it is done, no longer than *seconds*.
+        """
+        self._over.wait(seconds)
+
+    def dispose(self, disposal: Callable[[T], object]) -> None:
+        """
+        Give its result to *disposal*: now, or when it is there.
+        """
+        with self._lock:
+            self._disposal = disposal
+            results = list(self._results)
+        for one in results:
+            disposal(one)
 
     def result(self) -> T:
         """

@@ -1157,13 +1157,14 @@ def test_exception_before_the_first_word_is_tried_again(monkeypatch):
     good = HttpResponse(status=200, stream=object())
     refusal = message("throttlingException", {"message": "Busy"}, is_event=False)
 
-    (source, decoder), effects = drive(
+    stream, effects = drive(
         core.chat_completion_stream(ChatCompletionRequest("", "Hi"), Call(Timeout())),
         busy,
         BEGIN + refusal,
         good,
         BEGIN + delta(text="Hi"),
     )
+    source, decoder = stream.source, stream.decoder
 
     assert source is good.stream
     assert "Hi" == decoder.next_chunk().text

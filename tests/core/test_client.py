@@ -61,7 +61,9 @@ def streamed(core, *replies, call=None, effects=None):
     Drive a call for a stream, up to its first chunk.
     """
     call = call or Call(core.timeout)
-    return drive(core.chat_completion_stream(ask(), call), *replies, effects=effects)
+    flow = core.chat_completion_stream(ask(), call)
+    result, effects = drive(flow, *replies, effects=effects)
+    return (result.source, result.decoder), effects
 
 
 def response(body=b"", status=200, **headers):
@@ -739,9 +741,8 @@ def with_ticket(core, steps, after=2.0):
     """
     Have a core's dialect answer in steps.
     """
-    core.route = attrs.evolve(
-        core.route, dialect=Ticket(core.route.dialect, steps, after)
-    )
+    dialect = Ticket(core.route.dialect, steps, after)
+    core.routes = (attrs.evolve(core.route, dialect=dialect),)
     return core
 
 

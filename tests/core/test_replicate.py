@@ -652,12 +652,13 @@ def test_stream_is_created_and_then_read():
     created = response_of(prediction("starting", urls={"stream": STREAM}), 201)
     opened = HttpResponse(status=200, headers={"content-type": "text/event-stream"}, stream=body)  # fmt: skip
 
-    (source, decoder), effects = drive(
+    stream, effects = drive(
         core_of().chat_completion_stream(REQUEST, Call(Timeout())),
         created,
         opened,
         event("output", "Hi"),
     )
+    source, decoder = stream.source, stream.decoder
 
     assert source is body
     assert "Hi" == decoder.next_chunk().text
@@ -676,9 +677,10 @@ def test_model_that_cannot_stream_is_polled():
     running = response_of(prediction("starting"), 201)
     done = response_of(prediction(output=["Hel", "lo"]))
 
-    (source, decoder), effects = drive(
+    stream, effects = drive(
         core_of().chat_completion_stream(REQUEST, Call(Timeout())), running, done
     )
+    source, decoder = stream.source, stream.decoder
 
     assert source is None
     assert "Hello" == decoder.next_chunk().text
@@ -695,7 +697,7 @@ def test_stream_that_breaks_off_before_its_first_word_is_created_again():
     opened = HttpResponse(status=200, stream=object())
     again = HttpResponse(status=200, stream=object())
 
-    (source, _), effects = drive(
+    stream, effects = drive(
         core_of().chat_completion_stream(REQUEST, Call(Timeout())),
         created,
         opened,
@@ -704,6 +706,7 @@ def test_stream_that_breaks_off_before_its_first_word_is_created_again():
         again,
         event("output", "Hi"),
     )
+    source, _ = stream.source, stream.decoder
 
     assert source is again.stream
     assert [Close(opened.stream)] == [one for one in effects if isinstance(one, Close)]
