@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import logging as _logging
 
+from ai_lib._batch import (
+    BatchRun,
+)
 from ai_lib._client import (
     AiClient,
     Transport,
@@ -148,6 +151,7 @@ __all__ = [
     "AudioPart",
     "AuthenticationError",
     "BatchItem",
+    "BatchRun",
     "BreakerEvent",
     "BreakerPolicy",
     "CancelHandle",
@@ -236,7 +240,7 @@ _logging.getLogger("ai_lib").addHandler(_logging.NullHandler())
 # module that they name.
 for _name in __all__:
     _one = globals()[_name]
-    if _one in (AiClient, ChatCompletionStream) or (
+    if _one in (AiClient, BatchRun, ChatCompletionStream) or (
         isinstance(_one, type) and issubclass(_one, BaseException)
     ):
         _one.__module__ = __name__

@@ -5,17 +5,20 @@ Work a batch's plan off with threads.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.plan import Plan
+from ai_lib._core.batch.plan import Known, Outcome, Plan, Task
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.errors import AiLibError
 
+if TYPE_CHECKING:
+    from ai_lib._host.journal import Journal
+
 Ask = Callable[[ChatCompletionRequest, Call], ChatCompletionResponse]
-Taken = tuple[int, ChatCompletionRequest]
 
 #: Seconds; how often the waiting thread looks up, where a signal cannot wake it.
 _LOOK_UP = 0.5
@@ -23,49 +26,111 @@ _LOOK_UP = 0.5
 
 class BatchRun:
     """
-    The threads of one batch, and what they share.
+    A batch under way: an iterator of its items, and a context manager that cancels what still runs.
 
-    Args:
-        plan: What runs when.
-
-        ask: Does one request.
-
-        begin: Makes its call.
+    Items come as they finish, or in the order of the requests if that was asked for. Requests are taken from
+    the iterable only as fast as items leave. Iterate it in one thread; ``cancel`` may come from any.
     """
 
-    def __init__(self, plan: Plan, ask: Ask, begin: Callable[[], Call]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        ask: Ask,
+        begin: Callable[[], Call],
+        open_journal: Callable[[], Journal] | None = None,
+    ) -> None:
         self._plan = plan
         self._ask = ask
         self._begin = begin
+        self._open_journal = open_journal
+        self._journal: Journal | None = None
         self._changed = threading.Condition()
         self._drawing = threading.Lock()
         self._workers = 0
+        self._started = False
         self._calls: set[Call] = set()
         self._failure: BaseException | None = None
-        self._hold_until = 0.0
 
-    def run(self) -> list[BatchItem]:
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> BatchItem:
+        if not self._started:
+            self._start()
+        with self._changed:
+            while (item := self._plan.take()) is None:
+                if not self._workers:
+                    self._end()
+                self._changed.wait(_LOOK_UP)
+            self._changed.notify_all()
+        return item
+
+    def _start(self) -> None:
+        self._started = True
+        if self._open_journal is not None:
+            self._journal = self._open_journal()
+            self._plan.recall = self._journal.recall
+        with self._changed:
+            self._add_worker()
+
+    def _end(self) -> None:
+        self._close_journal()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        raise StopIteration
+
+    def collect(self) -> list[BatchItem]:
         """
-        Run it to its end.
+        Run it to its end and give all items in the order of the requests.
 
         Raises:
-            BaseException: What interrupted it, with the finished items as ``items``.
+            BaseException: What interrupted it, with the finished items as its attribute ``items``.
         """
+        items: list[BatchItem] = []
         try:
-            with self._changed:
-                self._add_worker()
-                while self._workers:
-                    self._changed.wait(_LOOK_UP)
-            if self._failure is not None:
-                raise self._failure
+            items.extend(self)
         except BaseException as error:
             self._stop(error)
-            error.items = self._plan.items()  # type: ignore[attr-defined]  # promised
+            while (item := self._plan.take()) is not None:
+                items.append(item)
+            items.sort(key=_index)
+            error.items = items  # type: ignore[attr-defined]  # promised
             raise
-        return self._plan.items()
+        finally:
+            self._close_journal()
+        return sorted(items, key=_index)
 
-    def _stop(self, reason: BaseException) -> None:
+    def cancel(self) -> None:
+        """
+        Begin nothing more, and stop what runs: those items end in a ``StreamCancelledError``. What is finished
+        is kept, and still comes. Thread-safe; allowed twice, and after the end.
+        """
+        self._stop(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
         with self._changed:
+            while self._workers:
+                self._changed.wait(_LOOK_UP)
+        self._close_journal()
+
+    def _close_journal(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
+
+    def _stop(self, reason: BaseException | None) -> None:
+        with self._changed:
+            self._plan.stopped = True
             self._failure = self._failure or reason
             for call in self._calls:
                 call.cancel()
@@ -86,24 +151,24 @@ class BatchRun:
 
     def _work(self) -> None:
         try:
-            while (taken := self._next()) is not None:
-                self._one(*taken)
-        except BaseException as error:  # noqa: BLE001  # raised by ``run``
+            while (drawn := self._next()) is not None:
+                self._one(drawn)
+        except BaseException as error:  # noqa: BLE001  # raised where items are taken
             self._stop(error)
         finally:
             with self._changed:
                 self._workers -= 1
                 self._changed.notify_all()
 
-    def _next(self) -> Taken | None:
+    def _next(self) -> Task | Known | None:
         """
         Wait for something to do; ``None``: the batch is over.
         """
         while self._entered():
             with self._drawing:  # not under the other lock: the iterable may block
-                taken = self._plan.draw()
-            if taken is not None:
-                return taken
+                drawn = self._plan.draw()
+            if drawn is not None:
+                return drawn
             with self._changed:
                 self._plan.leave()
                 self._changed.notify_all()
@@ -114,12 +179,12 @@ class BatchRun:
         Wait for a place; ``False``: the batch is over.
         """
         with self._changed:
-            while self._failure is None:
-                hold = self._hold_until - time.monotonic()
+            while not self._plan.stopped:
+                hold = self._plan.wait()
                 if hold > 0:
                     self._changed.wait(hold)
                 elif self._plan.enter():
-                    if self._workers < self._plan.limit:
+                    if self._workers < self._plan.concurrency:
                         self._add_worker()
                     return True
                 elif self._plan.over:
@@ -128,18 +193,32 @@ class BatchRun:
                     self._changed.wait()
         return False
 
-    def _one(self, index: int, request: ChatCompletionRequest) -> None:
+    def _one(self, drawn: Task | Known) -> None:
+        if isinstance(drawn, Known):
+            items, recalled = [drawn.item], drawn.recalled
+        else:
+            items, recalled = self._asked(drawn), False
+        if self._journal is not None and items and not recalled:
+            self._journal.append(items)
+        with self._changed:
+            self._plan.put(items)
+            self._changed.notify_all()
+
+    def _asked(self, task: Task) -> list[BatchItem]:
         call = self._begin()
         with self._changed:
             self._calls.add(call)
-        outcome: ChatCompletionResponse | AiLibError
+            if self._plan.stopped:
+                call.cancel()
+        outcome: Outcome
         try:
-            outcome = self._ask(request, call)
+            outcome = self._ask(task.request, call)
         except AiLibError as error:
             outcome = error
         with self._changed:
             self._calls.discard(call)
-            if self._failure is None:
-                nap = self._plan.done(index, request, outcome)
-                self._hold_until = max(self._hold_until, time.monotonic() + nap)
-            self._changed.notify_all()
+            return self._plan.judge(task, outcome)
+
+
+def _index(item: BatchItem) -> int:
+    return item.index

@@ -131,6 +131,9 @@ from ai_lib._core.tools import (
     ToolChoice,
 )
 from ai_lib._core.version import __version__ as __version__
+from ai_lib_async._batch import (
+    BatchRun,
+)
 from ai_lib_async._client import (
     AiClient,
     Transport,
@@ -148,6 +151,7 @@ __all__ = [
     "AudioPart",
     "AuthenticationError",
     "BatchItem",
+    "BatchRun",
     "BreakerEvent",
     "BreakerPolicy",
     "CancelHandle",
@@ -232,6 +236,6 @@ __all__ = [
 _logging.getLogger("ai_lib_async").addHandler(_logging.NullHandler())
 
 
-for _twin in (AiClient, ChatCompletionStream):
+for _twin in (AiClient, BatchRun, ChatCompletionStream):
     _twin.__module__ = __name__  # as errors say ai_lib; see there
 del _twin

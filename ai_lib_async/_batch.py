@@ -5,56 +5,153 @@ Work a batch's plan off with tasks.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
+import anyio.abc
+import anyio.lowlevel
+import anyio.to_thread
 
 from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.plan import Plan
+from ai_lib._core.batch.plan import Known, Outcome, Plan, Task
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.errors import AiLibError
+from ai_lib_async._wait import running_loop, soon, spawn
+
+if TYPE_CHECKING:
+    from ai_lib._host.journal import Journal
 
 Ask = Callable[[ChatCompletionRequest, Call], Awaitable[ChatCompletionResponse]]
-Taken = tuple[int, ChatCompletionRequest]
 
 
 class BatchRun:
     """
-    The tasks of one batch, and what they share.
+    A batch under way: an iterator of its items, and a context manager that cancels what still runs.
 
-    Args:
-        plan: What runs when.
-
-        ask: Does one request.
-
-        begin: Makes its call.
+    Items come as they finish, or in the order of the requests if that was asked for. Requests are taken from
+    the iterable only as fast as items leave. Iterate it in one task; ``cancel`` may come from any thread.
     """
 
-    def __init__(self, plan: Plan, ask: Ask, begin: Callable[[], Call]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        ask: Ask,
+        begin: Callable[[], Call],
+        open_journal: Callable[[], Journal] | None = None,
+    ) -> None:
         self._plan = plan
         self._ask = ask
         self._begin = begin
+        self._open_journal = open_journal
+        self._journal: Journal | None = None
+        self._loop: Any = None
         self._changed = anyio.Event()
+        self._scope = anyio.CancelScope()
         self._workers = 0
+        self._ended: anyio.Event | None = None
+        self._calls: set[Call] = set()
         self._failure: BaseException | None = None
-        self._hold_until = 0.0
 
-    async def run(self) -> list[BatchItem]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> BatchItem:
+        if self._ended is None:
+            await self._start()
+        while (item := self._plan.take()) is None:
+            ended, changed = self._ended, self._changed
+            assert ended is not None
+            if ended.is_set():
+                failure, self._failure = self._failure, None
+                if failure is not None:
+                    raise failure
+                raise StopAsyncIteration
+            await changed.wait()
+        self._tell()
+        return item
+
+    async def _start(self) -> None:
+        self._loop, self._ended = running_loop(), anyio.Event()
+        if self._open_journal is not None:
+            self._journal = await anyio.to_thread.run_sync(self._open_journal)
+            self._plan.recall = self._journal.recall
+        spawn(self._loop, self._host)
+
+    async def _host(self) -> None:
         """
-        Run it to its end.
-
-        Raises:
-            BaseException: What interrupted it, with the finished items as ``items``.
+        Run the workers, in a task of its own: iterating binds no task group to the caller's scopes.
         """
         try:
-            async with anyio.create_task_group() as group:
-                self._add_worker(group)
-            if self._failure is not None:
-                raise self._failure
+            with self._scope:
+                async with anyio.create_task_group() as group:
+                    self._add_worker(group)
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+            assert self._ended is not None
+            self._ended.set()
+            self._tell()
+
+    async def collect(self) -> list[BatchItem]:
+        """
+        Run it to its end and give all items in the order of the requests.
+
+        Raises:
+            BaseException: What interrupted it, with the finished items as its attribute ``items``.
+        """
+        items: list[BatchItem] = []
+        try:
+            async for one in self:
+                items.append(one)  # noqa: PERF401  # kept when interrupted
         except BaseException as error:
-            error.items = self._plan.items()  # type: ignore[attr-defined]  # promised
+            await self._wind_up()
+            while (item := self._plan.take()) is not None:
+                items.append(item)
+            items.sort(key=_index)
+            error.items = items  # type: ignore[attr-defined]  # promised
             raise
-        return self._plan.items()
+        return sorted(items, key=_index)
+
+    def cancel(self) -> None:
+        """
+        Begin nothing more, and stop what runs: those items end in a ``StreamCancelledError``. What is finished
+        is kept, and still comes. Thread-safe; allowed twice, and after the end.
+        """
+        self._plan.stopped = True
+        for call in tuple(self._calls):
+            call.cancel()
+        if self._loop is not None:
+            soon(self._loop, self._tell)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
+        await self._wind_up()
+
+    async def _wind_up(self) -> None:
+        """
+        Cancel the workers and wait until they have left.
+        """
+        self._plan.stopped = True
+        if self._ended is not None:
+            with anyio.CancelScope(shield=True):
+                self._scope.cancel()
+                await self._ended.wait()
+
+    def __del__(self) -> None:
+        ended = getattr(self, "_ended", None)
+        if ended is not None and not ended.is_set():
+            soon(self._loop, self._scope.cancel)
 
     def _add_worker(self, group: anyio.abc.TaskGroup) -> None:
         self._workers += 1
@@ -62,45 +159,68 @@ class BatchRun:
 
     async def _work(self, group: anyio.abc.TaskGroup) -> None:
         try:
-            while (taken := await self._next(group)) is not None:
-                await self._one(*taken)
+            while (drawn := await self._next(group)) is not None:
+                await self._one(drawn)
         except anyio.get_cancelled_exc_class():
             raise
-        except BaseException as error:  # noqa: BLE001  # raised by ``run``, in no group
+        except BaseException as error:  # noqa: BLE001  # raised where items are taken
             self._failure = self._failure or error
-            group.cancel_scope.cancel()
+            self._plan.stopped = True
+            self._scope.cancel()
 
-    async def _next(self, group: anyio.abc.TaskGroup) -> Taken | None:
+    async def _next(self, group: anyio.abc.TaskGroup) -> Task | Known | None:
         """
         Wait for something to do; ``None``: the batch is over.
         """
         while True:
-            hold = self._hold_until - anyio.current_time()
-            if hold > 0:
-                await anyio.sleep(hold)
+            hold = self._plan.wait()
+            changed = self._changed
+            if hold > 0 and not self._plan.stopped:
+                with anyio.move_on_after(hold):
+                    await changed.wait()
             elif self._plan.enter():
-                if (taken := self._plan.draw()) is not None:
-                    if self._workers < self._plan.limit:
+                if (drawn := self._plan.draw()) is not None:
+                    if self._workers < self._plan.concurrency:
                         self._add_worker(group)
-                    return taken
+                    return drawn
                 self._plan.leave()
                 self._tell()
-            elif self._plan.over:
+            elif self._plan.over or self._plan.stopped:
                 return None
             else:
-                await self._changed.wait()
+                await changed.wait()
 
-    async def _one(self, index: int, request: ChatCompletionRequest) -> None:
+    async def _one(self, drawn: Task | Known) -> None:
+        if isinstance(drawn, Known):
+            items, recalled = [drawn.item], drawn.recalled
+        else:
+            items, recalled = await self._asked(drawn), False
+        if self._journal is not None and items and not recalled:
+            append = partial(self._journal.append, items)
+            await anyio.to_thread.run_sync(append)
+        self._plan.put(items)
+        self._tell()
+        if recalled:
+            await anyio.lowlevel.checkpoint()  # thousands may be recalled in a row
+
+    async def _asked(self, task: Task) -> list[BatchItem]:
         call = self._begin()
-        outcome: ChatCompletionResponse | AiLibError
+        self._calls.add(call)
+        if self._plan.stopped:
+            call.cancel()
+        outcome: Outcome
         try:
-            outcome = await self._ask(request, call)
+            outcome = await self._ask(task.request, call)
         except AiLibError as error:
             outcome = error
-        nap = self._plan.done(index, request, outcome)
-        self._hold_until = max(self._hold_until, anyio.current_time() + nap)
-        self._tell()
+        finally:
+            self._calls.discard(call)
+        return self._plan.judge(task, outcome)
 
     def _tell(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+
+
+def _index(item: BatchItem) -> int:
+    return item.index

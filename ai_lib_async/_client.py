@@ -4,13 +4,15 @@ The async client.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.plan import Plan, plan
+from ai_lib._core.batch.plan import BatchOptions, plan
 from ai_lib._core.breaker import BreakerPolicy
 from ai_lib._core.call import Call, CancelHandle
 from ai_lib._core.chat import (
@@ -35,7 +37,7 @@ from ai_lib._core.secrets import Secret, as_key
 from ai_lib._core.settings import Settings
 from ai_lib._core.state import StateStore
 from ai_lib._core.timeouts import Timeout
-from ai_lib._host import serve, sign
+from ai_lib._host import open_journal, serve, sign
 from ai_lib_async._batch import BatchRun
 from ai_lib_async._stream import ChatCompletionStream
 from ai_lib_async._wait import aside, compete, pause, take
@@ -309,6 +311,8 @@ class AiClient:
         requests: Iterable[ChatCompletionRequest],
         *,
         max_concurrency: int | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        dedupe: bool = False,
     ) -> list[BatchItem]:
         """
         Ask many things at once, and get the items in the order of the requests.
@@ -318,37 +322,78 @@ class AiClient:
         Args:
             requests: Taken one by one, as there is room.
 
-            max_concurrency: How many run at once, 16 by default.
+            max_concurrency: How many run at once; by default the client's, else 16.
+
+            journal: A file that finished items are written to before they are told of. Run again with it, what
+                was answered is not asked again; requests are matched by their content.
+
+            dedupe: Send identical requests once, and share the answer.
 
         Raises:
             BaseException: What interrupted the batch (Ctrl-C, an error of *requests* itself), with the items
                 that were finished as its attribute ``items``.
         """
-        return await self._batch(plan(requests, max_concurrency=max_concurrency))
+        options = BatchOptions(
+            max_concurrency=max_concurrency, dedupe=dedupe, collected=True
+        )
+        return await self._batch(requests, options, journal).collect()
+
+    def chat_completion_batch_iter(
+        self,
+        requests: Iterable[ChatCompletionRequest],
+        *,
+        ordered: bool = False,
+        max_concurrency: int | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        dedupe: bool = False,
+    ) -> BatchRun:
+        """
+        Ask many things at once, and get the items as they finish. Nothing is sent before the first step; of a
+        million requests from a generator only a few hundred are in memory.
+
+        Args:
+            requests: Taken one by one, as items leave.
+
+            ordered: Give the items in the order of the requests; one that takes long holds up a few
+                hundred behind it, and no more are begun.
+
+            max_concurrency: As ``chat_completion_batch``, and so are the others. With *dedupe* every
+                answer is kept until the end.
+        """
+        options = BatchOptions(
+            max_concurrency=max_concurrency, ordered=ordered, dedupe=dedupe
+        )
+        return self._batch(requests, options, journal)
 
     async def chat_completion_batch_smart(
         self,
         requests: Iterable[ChatCompletionRequest],
         *,
         max_concurrency: int | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        dedupe: bool = False,
     ) -> list[BatchItem]:
         """
         Ask many things at once, at the pace that the provider takes.
 
-        Begins with a few at a time, grows while answers come, and halves when it is refused for
-        the rate of requests or for load; what was refused gets another turn.
+        Begins with a few at a time, grows while answers come as fast as before, and slows down when it is
+        refused for the rate of requests or for load; what was refused gets another turn. The provider's
+        headers of limits are obeyed. Up to three requests run one after the other.
 
         Args:
             requests: Taken one by one, as there is room.
 
-            max_concurrency: How many may ever run at once, 16 by default.
+            max_concurrency: How many may ever run at once; by default the client's, else 64.
+
+            journal: As ``chat_completion_batch``, and so is *dedupe*.
 
         Raises:
             BaseException: As ``chat_completion_batch``.
         """
-        return await self._batch(
-            plan(requests, max_concurrency=max_concurrency, adaptive=True)
+        options = BatchOptions(
+            max_concurrency=max_concurrency, dedupe=dedupe, smart=True, collected=True
         )
+        return await self._batch(requests, options, journal).collect()
 
     async def quick_chat_text(self, model: str, prompt: str) -> str:
         """
@@ -412,13 +457,24 @@ class AiClient:
         if self._closed:
             raise ClientClosedError("The client was closed; make a new one.")
 
-    async def _batch(self, work: Plan) -> list[BatchItem]:
+    def _batch(
+        self,
+        requests: Iterable[ChatCompletionRequest],
+        options: BatchOptions,
+        journal: str | os.PathLike[str] | None,
+    ) -> BatchRun:
+        self._refuse_closed()
+
         async def ask(
             request: ChatCompletionRequest, call: Call
         ) -> ChatCompletionResponse:
-            return await self._run(self._core.chat_completion(request, call), call)
+            core = patient if options.smart else self._core
+            return await self._run(core.chat_completion(request, call), call)
 
-        return await BatchRun(work, ask, self._begin).run()
+        patient = self._core.leaving_refusals()
+        work = plan(requests, options, default=self._core.max_concurrency)
+        opening = None if journal is None else partial(open_journal, journal)
+        return BatchRun(work, ask, self._begin, opening)
 
     def _opened(self) -> HttpxTransport:
         """

@@ -174,6 +174,14 @@ class ClientCore:
             ),
         )
 
+    def leaving_refusals(self) -> ClientCore:
+        """
+        Make the same core, but one that leaves refusals for rate or load to who asks: a smart batch slows down
+        by them, and asks again itself.
+        """
+        statuses: Any = self.retry.statuses - {429, 503, 529}
+        return attrs.evolve(self, retry=attrs.evolve(self.retry, statuses=statuses))
+
     @property
     def route(self) -> Route:
         """

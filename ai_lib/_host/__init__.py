@@ -7,8 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import os
+
     from ai_lib._core.http import HttpRequest
     from ai_lib._core.providers import Origin
+    from ai_lib._host.journal import Journal
 
 
 def serve(model: str | None = None) -> Origin:
@@ -24,6 +27,18 @@ def serve(model: str | None = None) -> Origin:
     from ai_lib._host import local_model
 
     return local_model.serve(model)
+
+
+def open_journal(path: str | os.PathLike[str]) -> Journal:
+    """
+    Open the journal of a batch, and read what is there.
+
+    Raises:
+        ConfigurationError: It is no journal, or another batch is at it.
+    """
+    from ai_lib._host.journal import Journal
+
+    return Journal.open(path)
 
 
 def sign(request: HttpRequest) -> HttpRequest:

@@ -4,23 +4,58 @@ What a batch runs next, and how many at once. It decides; the shells wait.
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
 from ai_lib._core.batch import BatchItem
+from ai_lib._core.batch.pace import Pace
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.errors import AiLibError, OverloadedError, RateLimitError
 
 #: How many run at once when nobody says.
 DEFAULT_CONCURRENCY = 16
-#: How many a smart batch starts with.
-_CAREFUL = 4
+#: How many a smart batch may run at once when nobody says.
+SMART_CONCURRENCY = 64
+#: A smart batch of so few runs them one after the other.
+_TINY = 3
 #: Seconds; a provider that asks for more is not waited for.
 _LONGEST_WAIT = 60.0
 #: How often an item that was refused for the rate of requests gets another turn.
-_TURNS = 3
+_TURNS = 5
+#: How many items may be finished and not taken, or stand behind one that is not finished.
+_WAITING = 256
+
+Outcome = ChatCompletionResponse | AiLibError
+Recall = Callable[[ChatCompletionRequest, int], BatchItem | None]
+
+
+@attrs.frozen
+class Task:
+    """
+    One turn of one request.
+    """
+
+    index: int
+    request: ChatCompletionRequest
+    began: float
+
+
+@attrs.frozen
+class Known:
+    """
+    An item that need not run.
+
+    Attributes:
+        item: The item.
+
+        recalled: It stands in the journal already.
+    """
+
+    item: BatchItem
+    recalled: bool
 
 
 @attrs.define(kw_only=True)
@@ -32,50 +67,103 @@ class Plan:
     Attributes:
         requests: Taken one by one, only when there is room for one more.
 
-        limit: How many may run at once now.
+        limit: How many may run at once, where there is no *pace*.
 
-        most: How many may ever.
+        pace: Of a smart batch.
 
-        adaptive: Whether *limit* moves: up by one for each *limit* answers, down to half when
-            the provider refuses for the rate of requests or its load.
+        ordered: Whether items are given in the order of the requests, else as they finish.
 
-        finished: The items that are done, by index.
+        recall: Gives an item that was answered in an earlier run; ``None``: there is no journal.
+
+        key: Tells requests apart of which only one is sent; ``None``: each is.
+
+        collected: Items are taken as they come, so any number may be finished.
     """
 
     requests: Iterator[ChatCompletionRequest]
     limit: int
-    most: int
-    adaptive: bool = False
-    finished: dict[int, BatchItem] = attrs.field(factory=dict)
+    pace: Pace | None = None
+    ordered: bool = False
+    recall: Recall | None = None
+    key: Callable[[ChatCompletionRequest], bytes] | None = None
+    collected: bool = False
     running: int = 0
-    _next: int = 0
+    recalled: int = 0
+    stopped: bool = False
+    _drawn: int = 0
+    _given: int = 0
+    _ready: dict[int, BatchItem] = attrs.field(factory=dict)
     _again: deque[tuple[int, ChatCompletionRequest]] = attrs.field(factory=deque)
     _turns: dict[int, int] = attrs.field(factory=dict)
-    _answered: int = 0
+    _firsts: dict[bytes, list[tuple[int, ChatCompletionRequest]] | Outcome] = (
+        attrs.field(factory=dict)
+    )
+    _keys: dict[int, bytes] = attrs.field(factory=dict)
     _exhausted: bool = False
+
+    @property
+    def concurrency(self) -> int:
+        """
+        How many may run at once now.
+        """
+        return self.limit if self.pace is None else self.pace.limit
+
+    def wait(self) -> float:
+        """
+        Seconds until the next one may begin.
+        """
+        return 0.0 if self.pace is None else self.pace.wait()
 
     def enter(self) -> bool:
         """
         Take a place for one more, if there is one; ``draw`` tells what for.
         """
-        if self.running >= self.limit or (self._exhausted and not self._again):
+        nothing = self.stopped or (self._exhausted and not self._again)
+        full = not self.collected and self._drawn - self._given >= _WAITING + self.limit
+        if nothing or self.running >= self.concurrency or (full and not self._again):
             return False
         self.running += 1
+        if self.pace is not None:
+            self.pace.began()
         return True
 
-    def draw(self) -> tuple[int, ChatCompletionRequest] | None:
+    def draw(self) -> Task | Known | None:
         """
-        Give what runs in a place that was taken; ``None``: there is nothing more, so ``leave`` it.
+        Give what runs in a place that was taken, or an item that need not run; ``None``: there is nothing
+        more, so ``leave`` the place.
 
         Blocks as long as the caller's iterable does. One at a time, but beside the other methods.
         """
         if self._again:
-            return self._again.popleft()
+            return Task(*self._again.popleft(), time.monotonic())
         for request in self.requests:
-            index, self._next = self._next, self._next + 1
-            return index, request
+            index, self._drawn = self._drawn, self._drawn + 1
+            item = None if self.recall is None else self.recall(request, index)
+            if item is not None:
+                self.recalled += 1
+                return Known(item, recalled=True)
+            if self.key is not None and (found := self._shared(index, request)):
+                if isinstance(found, BatchItem):
+                    return Known(found, recalled=False)
+                continue
+            return Task(index, request, time.monotonic())
         self._exhausted = True
         return None
+
+    def _shared(self, index: int, request: ChatCompletionRequest) -> BatchItem | bool:
+        """
+        Give the item of a request that was answered before; ``True``: it waits for one under way.
+        """
+        assert self.key is not None
+        key = self.key(request)
+        first = self._firsts.get(key)
+        if first is None:
+            self._firsts[key], self._keys[index] = [], key
+            return False
+        if isinstance(first, list):
+            first.append((index, request))
+            return True
+        return _item(index, request, first)
 
     def leave(self) -> None:
         """
@@ -88,69 +176,113 @@ class Plan:
         """
         Whether everything has been handed out and come back.
         """
-        return self._exhausted and not self._again and not self.running
+        done = self.stopped or (self._exhausted and not self._again)
+        return done and not self.running
 
-    def done(
-        self,
-        index: int,
-        request: ChatCompletionRequest,
-        outcome: ChatCompletionResponse | AiLibError,
-    ) -> float:
+    def judge(self, task: Task, outcome: Outcome) -> list[BatchItem]:
         """
-        Take a result; returns how many seconds to wait before anything else is begun.
+        Take a result; gives the items that are finished by it, to be put (none: it gets another turn).
         """
-        self.running -= 1
-        if (
-            self.adaptive
+        pace = self.pace
+        if pace is not None and isinstance(outcome, ChatCompletionResponse):
+            took = time.monotonic() - task.began
+            pace.answered(took, outcome.rate_limits)
+        elif (
+            pace is not None
             and isinstance(outcome, RateLimitError | OverloadedError)
             and outcome.is_retryable
         ):
-            self.limit, self._answered = max(1, self.limit // 2), 0
-            self._turns[index] = self._turns.get(index, 0) + 1
-            wait = outcome.retry_after or 1.0
-            if self._turns[index] <= _TURNS and wait <= _LONGEST_WAIT:
-                self._again.append((index, request))
-                return wait
-        self._keep(index, request, outcome)
-        return 0.0
+            turns = self._turns[task.index] = self._turns.get(task.index, 0) + 1
+            wait = pace.refused(outcome, task.began)
+            if turns <= _TURNS and wait <= _LONGEST_WAIT and not self.stopped:
+                self._again.append((task.index, task.request))
+                return []
+        self._turns.pop(task.index, None)
+        items = [_item(task.index, task.request, outcome)]
+        key = self._keys.pop(task.index, None)
+        if key is not None:
+            waiting = self._firsts[key]
+            assert isinstance(waiting, list)
+            items += [_item(index, request, outcome) for index, request in waiting]
+            self._firsts[key] = outcome
+        return items
 
-    def _keep(
-        self,
-        index: int,
-        request: ChatCompletionRequest,
-        outcome: ChatCompletionResponse | AiLibError,
-    ) -> None:
-        error = outcome if isinstance(outcome, AiLibError) else None
-        response = None if isinstance(outcome, AiLibError) else outcome
-        self.finished[index] = BatchItem(
-            index=index, request=request, response=response, error=error
-        )
-        if self.adaptive and error is None:
-            self._answered += 1
-            if self._answered >= self.limit:
-                self.limit, self._answered = min(self.limit + 1, self.most), 0
+    def put(self, items: Iterable[BatchItem]) -> None:
+        """
+        Give a place back with the items that are finished; they may be taken from now on.
+        """
+        self.running -= 1
+        self._ready.update((item.index, item) for item in items)
 
-    def items(self) -> list[BatchItem]:
+    def take(self) -> BatchItem | None:
         """
-        List what is finished, in the order of the requests.
+        Take the next item; ``None``: none is ready.
         """
-        return [self.finished[index] for index in sorted(self.finished)]
+        if self.ordered and self._given not in self._ready and not self.over:
+            return None
+        if not self._ready:
+            return None
+        at = min(self._ready) if self.ordered else next(iter(self._ready))
+        self._given += 1
+        return self._ready.pop(at)
+
+
+def _item(index: int, request: ChatCompletionRequest, outcome: Outcome) -> BatchItem:
+    failed = isinstance(outcome, AiLibError)
+    return BatchItem(
+        index=index,
+        request=request,
+        response=None if failed else outcome,  # type: ignore[arg-type]  # told apart
+        error=outcome if failed else None,  # type: ignore[arg-type]  # likewise
+    )
+
+
+@attrs.frozen(kw_only=True)
+class BatchOptions:
+    """
+    What a batch was asked for beside its requests, as the methods of a client describe it.
+    """
+
+    max_concurrency: int | None = attrs.field(default=None)
+    ordered: bool = False
+    smart: bool = False
+    dedupe: bool = False
+    collected: bool = False
+
+    @max_concurrency.validator
+    def _check(self, _: object, value: int | None) -> None:
+        if value is not None and value < 1:
+            raise ValueError(f"max_concurrency must be at least 1, not {value}")
 
 
 def plan(
     requests: Iterable[ChatCompletionRequest],
+    options: BatchOptions,
     *,
-    max_concurrency: int | None,
-    adaptive: bool = False,
+    default: int | None = None,
+    recall: Recall | None = None,
 ) -> Plan:
     """
     Make the plan of a batch.
 
-    Raises:
-        ValueError: *max_concurrency* is below one.
+    Args:
+        default: How many run at once when the options do not say; ``None``: 16.
+
+        recall: As the plan's.
     """
-    most = DEFAULT_CONCURRENCY if max_concurrency is None else max_concurrency
-    if most < 1:
-        raise ValueError(f"max_concurrency must be at least 1, not {most}")
-    limit = min(_CAREFUL, most) if adaptive else most
-    return Plan(requests=iter(requests), limit=limit, most=most, adaptive=adaptive)
+    from ai_lib._core.batch.records import content_key
+
+    usual = SMART_CONCURRENCY if options.smart else DEFAULT_CONCURRENCY
+    most = options.max_concurrency or default or usual
+    tiny = isinstance(requests, list | tuple) and len(requests) <= _TINY
+    if options.smart and tiny:
+        most = 1
+    return Plan(
+        requests=iter(requests),
+        limit=most,
+        pace=Pace(most=most) if options.smart else None,
+        ordered=options.ordered,
+        recall=recall,
+        key=content_key if options.dedupe else None,
+        collected=options.collected,
+    )
