@@ -2,9 +2,11 @@
 How fast a smart batch goes: how many at once, and how many a second. It learns from answers and refusals.
 
 Concurrency begins low, doubles while answers come as fast as before, then grows by one a round, and is halved
-by refusals for load. A refusal for the rate of requests sets a pace: what was answered since the last one,
-over the time that took. It grows again the faster the longer nothing is refused, so a limit that was raised is
-found. Where the vendor's headers tell what is left until when, they bound the pace.
+by refusals for load. The first refusal for the rate of requests sets a pace, what was answered until
+then over the time that took, which is searched upwards until it is refused. From then on the pace goes a
+little below what was refused, back to it, and after a calm while ever faster beyond it, so that a limit
+that was raised is found within a minute and one that stands is seldom hit. Where the vendor's headers tell what is left
+until when, they bound the pace.
 """
 
 from __future__ import annotations
@@ -21,8 +23,14 @@ from ai_lib._core.ledger import RateLimits
 CAREFUL = 4
 #: Seconds to wait after a refusal that does not say how long.
 _PAUSE = 1.0
-#: Share of the rate that was found which is gone at, and the growth of it in a calm period of so many seconds.
-_SAFE, _GROWTH, _CALM = 0.97, 0.01, 5.0
+#: Growth of the pace a second while its limit is searched.
+_SEARCH = 1.05
+#: Shares of a pace that was refused: what is taken for the limit, and where to go on below that.
+_LIMIT, _BELOW = 0.98, 0.93
+#: Share of it where a refusal follows another within so many seconds: the limit fell.
+_FALL, _SOON = 0.8, 3.0
+#: Seconds to come back to the limit, to stay there, and in which the growth beyond it doubles.
+_BACK, _STAY, _DOUBLES = 20.0, 4.0, 3.0
 #: How much slower than at its best an answer may be before concurrency stops growing, and shrinks.
 _SLOWER, _SLOW = 1.5, 3.0
 
@@ -47,12 +55,14 @@ class Pace:
     rate: float | None = None
     clock: Callable[[], float] = time.monotonic
     _climbing: bool = True
+    _searching: bool = True
     _answered: int = 0
     _since: float | None = None
     _in_round: int = 0
     _best: float | None = None
+    _top: float = 0.0
     _calm_since: float = 0.0
-    _calm: int = 0
+    _grown_at: float = 0.0
     _cut_at: float = float("-inf")
     _next: float = float("-inf")
     _held_until: float = float("-inf")
@@ -83,10 +93,15 @@ class Pace:
             self._next = max(self._next, now - 1 / self.rate) + 1 / self.rate
 
     def _grow(self, now: float) -> None:
-        while self.rate is not None and now - self._calm_since >= _CALM:
-            self._calm_since += _CALM
-            self.rate *= 1 + min(_GROWTH * 2**self._calm, 0.5)
-            self._calm += 1
+        if self._searching:
+            grown = _SEARCH ** max(0.0, now - self._grown_at)
+            self.rate = (self.rate or 0.0) * min(grown, 2.0)
+            self._grown_at = max(now, self._grown_at)
+            return
+        calm = max(0.0, now - self._calm_since)
+        short = max(0.0, 1 - calm / _BACK) ** 3 * (1 - _BELOW)
+        beyond = max(0.0, calm - _BACK - _STAY) / _DOUBLES
+        self.rate = self._top * (1 - short + 0.01 * (2 ** min(beyond, 10.0) - 1))
 
     def answered(self, seconds: float, limits: RateLimits | None) -> None:
         """
@@ -133,18 +148,15 @@ class Pace:
             self._cut_at = now
             if isinstance(error, OverloadedError):
                 self.limit = max(1, self.limit // 2)
-            elif self._since is not None:
-                took = now + wait - self._since
-                found = _SAFE * self._answered / took if took > 0 else None
-                if found:
-                    self.rate = (
-                        found
-                        if self.rate is None
-                        else min(self.rate * _SAFE, max(found, self.rate / 2))
-                    )
-                else:
-                    self.limit = max(1, self.limit // 2)
+            elif self.rate is not None:
+                soon = not self._searching and now - (self._since or now) < _SOON
+                self._top = self.rate * (_FALL if soon else _LIMIT)
+                self._searching = False
+            elif self._since is not None and self._answered:
+                self.rate = self._answered / (now + wait - self._since)
+            else:
+                self.limit = max(1, self.limit // 2)
             self._answered, self._since = 0, now + wait
-            self._calm_since, self._calm = now + wait, 0
+            self._calm_since = self._grown_at = now + wait
         self._held_until = max(self._held_until, now + wait)
         return wait
