@@ -17,6 +17,7 @@ from ai_lib._core.errors import AiLibError
 
 if TYPE_CHECKING:
     from ai_lib._host.journal import Journal
+    from ai_lib._host.progress import Progress
 
 Ask = Callable[[ChatCompletionRequest, Call], ChatCompletionResponse]
 
@@ -38,12 +39,14 @@ class BatchRun:
         ask: Ask,
         begin: Callable[[], Call],
         open_journal: Callable[[], Journal] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._plan = plan
         self._ask = ask
         self._begin = begin
         self._open_journal = open_journal
         self._journal: Journal | None = None
+        self._progress = progress
         self._changed = threading.Condition()
         self._drawing = threading.Lock()
         self._workers = 0
@@ -74,7 +77,7 @@ class BatchRun:
             self._add_worker()
 
     def _end(self) -> None:
-        self._close_journal()
+        self._wind_up()
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -98,7 +101,7 @@ class BatchRun:
             error.items = items  # type: ignore[attr-defined]  # promised
             raise
         finally:
-            self._close_journal()
+            self._wind_up()
         return sorted(items, key=_index)
 
     def cancel(self) -> None:
@@ -121,12 +124,15 @@ class BatchRun:
         with self._changed:
             while self._workers:
                 self._changed.wait(_LOOK_UP)
-        self._close_journal()
+        self._wind_up()
 
-    def _close_journal(self) -> None:
+    def _wind_up(self) -> None:
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
+        progress, self._progress = self._progress, None
+        if progress is not None:
+            progress.close(self._plan.progress())
 
     def _stop(self, reason: BaseException | None) -> None:
         with self._changed:
@@ -201,8 +207,12 @@ class BatchRun:
         if self._journal is not None and items and not recalled:
             self._journal.append(items)
         with self._changed:
-            self._plan.put(items)
+            self._plan.put(items, recalled=recalled)
             self._changed.notify_all()
+        if self._progress is not None and self._progress.due:
+            with self._changed:
+                snapshot = self._plan.progress()
+            self._progress.tell(snapshot)
 
     def _asked(self, task: Task) -> list[BatchItem]:
         call = self._begin()

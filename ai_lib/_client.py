@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from ai_lib._batch import BatchRun
 from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import BatchOptions, plan
+from ai_lib._core.batch.progress import BatchProgress
 from ai_lib._core.breaker import BreakerPolicy
 from ai_lib._core.call import Call, CancelHandle
 from ai_lib._core.chat import (
@@ -38,7 +39,7 @@ from ai_lib._core.secrets import Secret, as_key
 from ai_lib._core.settings import Settings
 from ai_lib._core.state import StateStore
 from ai_lib._core.timeouts import Timeout
-from ai_lib._host import open_journal, serve, sign
+from ai_lib._host import open_journal, open_progress, serve, sign
 from ai_lib._stream import ChatCompletionStream
 from ai_lib._wait import aside, compete, pause, take
 
@@ -311,6 +312,7 @@ class AiClient:
         max_concurrency: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
+        progress: bool | Callable[[BatchProgress], object] = False,
     ) -> list[BatchItem]:
         """
         Ask many things at once, and get the items in the order of the requests.
@@ -327,6 +329,8 @@ class AiClient:
 
             dedupe: Send identical requests once, and share the answer.
 
+            progress: ``True`` shows a bar, or a line, on standard error; a callable is told instead.
+
         Raises:
             BaseException: What interrupted the batch (Ctrl-C, an error of *requests* itself), with the items
                 that were finished as its attribute ``items``.
@@ -334,7 +338,7 @@ class AiClient:
         options = BatchOptions(
             max_concurrency=max_concurrency, dedupe=dedupe, collected=True
         )
-        return self._batch(requests, options, journal).collect()
+        return self._batch(requests, options, journal, progress).collect()
 
     def chat_completion_batch_iter(
         self,
@@ -344,6 +348,7 @@ class AiClient:
         max_concurrency: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
+        progress: bool | Callable[[BatchProgress], object] = False,
     ) -> BatchRun:
         """
         Ask many things at once, and get the items as they finish. Nothing is sent before the first step; of a
@@ -361,7 +366,7 @@ class AiClient:
         options = BatchOptions(
             max_concurrency=max_concurrency, ordered=ordered, dedupe=dedupe
         )
-        return self._batch(requests, options, journal)
+        return self._batch(requests, options, journal, progress)
 
     def chat_completion_batch_smart(
         self,
@@ -370,6 +375,7 @@ class AiClient:
         max_concurrency: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
+        progress: bool | Callable[[BatchProgress], object] = False,
     ) -> list[BatchItem]:
         """
         Ask many things at once, at the pace that the provider takes.
@@ -383,7 +389,7 @@ class AiClient:
 
             max_concurrency: How many may ever run at once; by default the client's, else 64.
 
-            journal: As ``chat_completion_batch``, and so is *dedupe*.
+            journal: As ``chat_completion_batch``, and so are *dedupe* and *progress*.
 
         Raises:
             BaseException: As ``chat_completion_batch``.
@@ -391,7 +397,7 @@ class AiClient:
         options = BatchOptions(
             max_concurrency=max_concurrency, dedupe=dedupe, smart=True, collected=True
         )
-        return self._batch(requests, options, journal).collect()
+        return self._batch(requests, options, journal, progress).collect()
 
     def quick_chat_text(self, model: str, prompt: str) -> str:
         """
@@ -460,6 +466,7 @@ class AiClient:
         requests: Iterable[ChatCompletionRequest],
         options: BatchOptions,
         journal: str | os.PathLike[str] | None,
+        progress: bool | Callable[[BatchProgress], object],
     ) -> BatchRun:
         self._refuse_closed()
 
@@ -470,7 +477,8 @@ class AiClient:
         patient = self._core.leaving_refusals()
         work = plan(requests, options, default=self._core.max_concurrency)
         opening = None if journal is None else partial(open_journal, journal)
-        return BatchRun(work, ask, self._begin, opening)
+        display = open_progress(progress, work.meter.total)
+        return BatchRun(work, ask, self._begin, opening, display)
 
     def _opened(self) -> RequestsTransport:
         """

@@ -9,6 +9,9 @@ import logging as _logging
 from ai_lib._core.batch import (
     BatchItem,
 )
+from ai_lib._core.batch.progress import (
+    BatchProgress,
+)
 from ai_lib._core.breaker import (
     BreakerPolicy,
 )
@@ -151,6 +154,7 @@ __all__ = [
     "AudioPart",
     "AuthenticationError",
     "BatchItem",
+    "BatchProgress",
     "BatchRun",
     "BreakerEvent",
     "BreakerPolicy",

@@ -23,6 +23,7 @@ from ai_lib_async._wait import running_loop, soon, spawn
 
 if TYPE_CHECKING:
     from ai_lib._host.journal import Journal
+    from ai_lib._host.progress import Progress
 
 Ask = Callable[[ChatCompletionRequest, Call], Awaitable[ChatCompletionResponse]]
 
@@ -41,12 +42,14 @@ class BatchRun:
         ask: Ask,
         begin: Callable[[], Call],
         open_journal: Callable[[], Journal] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._plan = plan
         self._ask = ask
         self._begin = begin
         self._open_journal = open_journal
         self._journal: Journal | None = None
+        self._progress = progress
         self._loop: Any = None
         self._changed = anyio.Event()
         self._scope = anyio.CancelScope()
@@ -91,6 +94,8 @@ class BatchRun:
         finally:
             if self._journal is not None:
                 self._journal.close()
+            if self._progress is not None:
+                self._progress.close(self._plan.progress())
             assert self._ended is not None
             self._ended.set()
             self._tell()
@@ -198,8 +203,10 @@ class BatchRun:
         if self._journal is not None and items and not recalled:
             append = partial(self._journal.append, items)
             await anyio.to_thread.run_sync(append)
-        self._plan.put(items)
+        self._plan.put(items, recalled=recalled)
         self._tell()
+        if self._progress is not None and self._progress.due:
+            self._progress.tell(self._plan.progress())
         if recalled:
             await anyio.lowlevel.checkpoint()  # thousands may be recalled in a row
 

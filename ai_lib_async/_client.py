@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import BatchOptions, plan
+from ai_lib._core.batch.progress import BatchProgress
 from ai_lib._core.breaker import BreakerPolicy
 from ai_lib._core.call import Call, CancelHandle
 from ai_lib._core.chat import (
@@ -37,7 +38,7 @@ from ai_lib._core.secrets import Secret, as_key
 from ai_lib._core.settings import Settings
 from ai_lib._core.state import StateStore
 from ai_lib._core.timeouts import Timeout
-from ai_lib._host import open_journal, serve, sign
+from ai_lib._host import open_journal, open_progress, serve, sign
 from ai_lib_async._batch import BatchRun
 from ai_lib_async._stream import ChatCompletionStream
 from ai_lib_async._wait import aside, compete, pause, take
@@ -313,6 +314,7 @@ class AiClient:
         max_concurrency: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
+        progress: bool | Callable[[BatchProgress], object] = False,
     ) -> list[BatchItem]:
         """
         Ask many things at once, and get the items in the order of the requests.
@@ -329,6 +331,8 @@ class AiClient:
 
             dedupe: Send identical requests once, and share the answer.
 
+            progress: ``True`` shows a bar, or a line, on standard error; a callable is told instead.
+
         Raises:
             BaseException: What interrupted the batch (Ctrl-C, an error of *requests* itself), with the items
                 that were finished as its attribute ``items``.
@@ -336,7 +340,7 @@ class AiClient:
         options = BatchOptions(
             max_concurrency=max_concurrency, dedupe=dedupe, collected=True
         )
-        return await self._batch(requests, options, journal).collect()
+        return await self._batch(requests, options, journal, progress).collect()
 
     def chat_completion_batch_iter(
         self,
@@ -346,6 +350,7 @@ class AiClient:
         max_concurrency: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
+        progress: bool | Callable[[BatchProgress], object] = False,
     ) -> BatchRun:
         """
         Ask many things at once, and get the items as they finish. Nothing is sent before the first step; of a
@@ -363,7 +368,7 @@ class AiClient:
         options = BatchOptions(
             max_concurrency=max_concurrency, ordered=ordered, dedupe=dedupe
         )
-        return self._batch(requests, options, journal)
+        return self._batch(requests, options, journal, progress)
 
     async def chat_completion_batch_smart(
         self,
@@ -372,6 +377,7 @@ class AiClient:
         max_concurrency: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
+        progress: bool | Callable[[BatchProgress], object] = False,
     ) -> list[BatchItem]:
         """
         Ask many things at once, at the pace that the provider takes.
@@ -385,7 +391,7 @@ class AiClient:
 
             max_concurrency: How many may ever run at once; by default the client's, else 64.
 
-            journal: As ``chat_completion_batch``, and so is *dedupe*.
+            journal: As ``chat_completion_batch``, and so are *dedupe* and *progress*.
 
         Raises:
             BaseException: As ``chat_completion_batch``.
@@ -393,7 +399,7 @@ class AiClient:
         options = BatchOptions(
             max_concurrency=max_concurrency, dedupe=dedupe, smart=True, collected=True
         )
-        return await self._batch(requests, options, journal).collect()
+        return await self._batch(requests, options, journal, progress).collect()
 
     async def quick_chat_text(self, model: str, prompt: str) -> str:
         """
@@ -462,6 +468,7 @@ class AiClient:
         requests: Iterable[ChatCompletionRequest],
         options: BatchOptions,
         journal: str | os.PathLike[str] | None,
+        progress: bool | Callable[[BatchProgress], object],
     ) -> BatchRun:
         self._refuse_closed()
 
@@ -474,7 +481,8 @@ class AiClient:
         patient = self._core.leaving_refusals()
         work = plan(requests, options, default=self._core.max_concurrency)
         opening = None if journal is None else partial(open_journal, journal)
-        return BatchRun(work, ask, self._begin, opening)
+        display = open_progress(progress, work.meter.total)
+        return BatchRun(work, ask, self._begin, opening, display)
 
     def _opened(self) -> HttpxTransport:
         """

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ai_lib._core.http import HttpRequest
     from ai_lib._core.providers import Origin
     from ai_lib._host.journal import Journal
+    from ai_lib._host.progress import Progress, Tell
 
 
 def serve(model: str | None = None) -> Origin:
@@ -27,6 +28,17 @@ def serve(model: str | None = None) -> Origin:
     from ai_lib._host import local_model
 
     return local_model.serve(model)
+
+
+def open_progress(progress: bool | Tell, total: int | None) -> Progress | None:
+    """
+    Make what shows, or tells, how far a batch is; ``None``: nothing is to be.
+    """
+    if progress is False:
+        return None
+    from ai_lib._host.progress import open_progress
+
+    return open_progress(progress, total)
 
 
 def open_journal(path: str | os.PathLike[str]) -> Journal:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 
 import attrs
 
 from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.pace import Pace
+from ai_lib._core.batch.progress import BatchProgress, ProgressMeter
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.errors import AiLibError, OverloadedError, RateLimitError
 
@@ -87,8 +88,8 @@ class Plan:
     recall: Recall | None = None
     key: Callable[[ChatCompletionRequest], bytes] | None = None
     collected: bool = False
+    meter: ProgressMeter = attrs.field(factory=ProgressMeter)
     running: int = 0
-    recalled: int = 0
     stopped: bool = False
     _drawn: int = 0
     _given: int = 0
@@ -140,7 +141,6 @@ class Plan:
             index, self._drawn = self._drawn, self._drawn + 1
             item = None if self.recall is None else self.recall(request, index)
             if item is not None:
-                self.recalled += 1
                 return Known(item, recalled=True)
             if self.key is not None and (found := self._shared(index, request)):
                 if isinstance(found, BatchItem):
@@ -207,12 +207,26 @@ class Plan:
             self._firsts[key] = outcome
         return items
 
-    def put(self, items: Iterable[BatchItem]) -> None:
+    def put(self, items: Iterable[BatchItem], *, recalled: bool = False) -> None:
         """
         Give a place back with the items that are finished; they may be taken from now on.
+
+        Args:
+            recalled: They were answered in an earlier run.
         """
         self.running -= 1
+        for item in items:
+            self.meter.done(item, recalled=recalled)
         self._ready.update((item.index, item) for item in items)
+
+    def progress(self) -> BatchProgress:
+        """
+        Say how far it has come.
+        """
+        held = 0.0 if self.pace is None else self.pace.held
+        return self.meter.snapshot(
+            running=self.running, limit=self.concurrency, waiting=held
+        )
 
     def take(self) -> BatchItem | None:
         """
@@ -285,4 +299,5 @@ def plan(
         recall=recall,
         key=content_key if options.dedupe else None,
         collected=options.collected,
+        meter=ProgressMeter(len(requests) if isinstance(requests, Sized) else None),
     )
