@@ -67,7 +67,7 @@ from ai_lib._core.racing import Hedge, Race, Runner
 from ai_lib._core.registry import KeySource
 from ai_lib._core.retry import RetryPolicy, Spending
 from ai_lib._core.routes import Route, redirected, route_of
-from ai_lib._core.routing import Router, latency_of, measured
+from ai_lib._core.routing import Router, latency_of, measured, measuring
 from ai_lib._core.secrets import Secret
 from ai_lib._core.settings import Settings
 from ai_lib._core.stream import ChunkDecoder
@@ -548,15 +548,22 @@ class ClientCore:
         request = said.request
         if request is None or len(self.routes) == 1:
             return [0]
+        if not self.gate.latencies:
+            return self.router.order(request)
+        gate, now = self.gate, self.gate.store.now()
         latencies: list[float | None] = []
-        if self.gate.latencies:
-            gate, now = self.gate, self.gate.store.now()
-            for route in self.routes:
-                secret = route.key.secret if route.key else None
-                name = gate.kept(gate.name_of(route.target, secret), "latency")
-                found = yield from gate.change(name, lambda seen: latency_of(seen, now))
-                latencies.append(found)
-        return self.router.order(request, latencies)
+        names = []
+        for route in self.routes:
+            secret = route.key.secret if route.key else None
+            names.append(gate.kept(gate.name_of(route.target, secret), "latency"))
+            found = yield from gate.change(
+                names[-1], lambda seen: latency_of(seen, now)
+            )
+            latencies.append(found)
+        order = self.router.order(request, latencies)
+        if latencies[order[0]] is None:
+            yield from gate.change(names[order[0]], lambda seen: measuring(seen, now))
+        return order
 
     def _tell_failover(
         self, call: Call, said: Said, route: Route, goal: Route, error: AiLibError

@@ -26,10 +26,6 @@ from ai_lib._core.state import PROCESS_STATE, StateStore
 
 T = TypeVar("T")
 
-#: Share of the newest measurement in a latency.
-_NEWEST = 0.3
-
-
 @attrs.frozen(kw_only=True)
 class Gate:
     """

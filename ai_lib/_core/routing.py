@@ -24,6 +24,8 @@ Routing = Named | Callable[[Sequence[Target]], Iterable[Target]]
 _ANSWER = 500
 #: Seconds after which a latency is measured anew.
 _FRESH = 60.0
+#: Seconds; stands for a latency that is being measured for the first time.
+_UNKNOWN = 1e9
 #: Share of the newest measurement in a latency.
 _NEWEST = 0.3
 
@@ -115,20 +117,24 @@ def _price(target: Target, request: ChatCompletionRequest) -> float:
 
 def latency_of(seen: Any, now: float) -> tuple[Any, float | None]:
     """
-    Give a target's latency; ``None``, once a minute: measure it. Until then it is taken for slow, so
-    that one call measures, not all at once.
+    Give a target's latency; ``None``: it was not measured lately.
     """
-    if not seen:
-        return [float("inf"), now], None
-    seconds, moment = seen
-    if now - moment > _FRESH:
-        return [seconds, now], None
-    return seen, seconds
+    if not seen or now - seen[1] > _FRESH:
+        return seen, None
+    return seen, float(seen[0])
+
+
+def measuring(seen: Any, now: float) -> tuple[Any, None]:
+    """
+    Note that a call measures a target. Until it has, a new one is taken for slow, so that one call measures,
+    not all at once.
+    """
+    return [seen[0] if seen else _UNKNOWN, now], None
 
 
 def measured(seen: Any, now: float, seconds: float) -> tuple[Any, None]:
     """
     Take a measurement: to the first chunk of a stream, to the end of another answer.
     """
-    old = seen[0] if seen and seen[0] != float("inf") else seconds
+    old = seen[0] if seen and seen[0] != _UNKNOWN else seconds
     return [old + _NEWEST * (seconds - old), now], None
