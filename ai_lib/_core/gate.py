@@ -26,6 +26,7 @@ from ai_lib._core.state import PROCESS_STATE, StateStore
 
 T = TypeVar("T")
 
+
 @attrs.frozen(kw_only=True)
 class Gate:
     """

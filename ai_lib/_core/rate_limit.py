@@ -45,7 +45,9 @@ class RateLimit:
     def __attrs_post_init__(self) -> None:
         given = [self.requests_per_minute, self.tokens_per_minute]
         if given == [None, None]:
-            raise ValueError("a rate limit needs requests_per_minute or tokens_per_minute")
+            raise ValueError(
+                "a rate limit needs requests_per_minute or tokens_per_minute"
+            )
         for one in given:
             if one is not None and not one > 0:
                 raise ValueError(f"a rate limit must be above zero, not {one!r}")
