@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ai_lib._core.breaker import Verdict, verdict_of
+from ai_lib._core import log
+from ai_lib._core.breaker import Change, Verdict, verdict_of
 from ai_lib._core.budget import budget_of
 from ai_lib._core.call import Call
 from ai_lib._core.chat import (
@@ -336,9 +337,7 @@ class ClientCore:
                 route.target,
                 secret,
                 said.request,
-                lambda state: self._tell(
-                    BreakerEvent, said, call, spec.id, model, state=state
-                ),
+                partial(self._tell_breaker, said, call, spec.id, model),
             )
             began = time.monotonic()
             if self.hooks:
@@ -365,6 +364,7 @@ class ClientCore:
             if failure is not None:
                 call.deadlines.end_attempt()
             line = self._noted(call, facts, began, failure)
+            log.attempted(line, route, len(call.attempts))
             if passage is not None and failure is not None:
                 yield from self._leave(passage, verdict_of(failure))
         if failure is not None:
@@ -444,6 +444,7 @@ class ClientCore:
                 if not naps:
                     raise first
                 call.waited = nap = naps.pop()
+                log.retrying(route.target.provider, call.failed[-1], nap)
                 if self.hooks:
                     self._tell(
                         RetryEvent,
@@ -565,9 +566,16 @@ class ClientCore:
             yield from gate.change(names[order[0]], lambda seen: measuring(seen, now))
         return order
 
+    def _tell_breaker(
+        self, said: Said, call: Call, provider: str, model: str, state: Change
+    ) -> None:
+        log.broke(provider, state)
+        self._tell(BreakerEvent, said, call, provider, model, state=state)
+
     def _tell_failover(
         self, call: Call, said: Said, route: Route, goal: Route, error: AiLibError
     ) -> None:
+        log.failing_over(route.target.provider, error, goal.target.provider)
         if not self.hooks:
             return
         try:

@@ -596,3 +596,33 @@ def test_hook_that_raises_harms_no_call(pair, server, caplog):
     assert "fine" == text
     assert "RuntimeError" in caplog.text
     assert PROMPT not in caplog.text
+
+
+# Logs
+
+
+def test_logs_tell_what_happened_and_nothing_else(pair, server, second, caplog):
+    """
+    Attempts, retries and failovers are logged, at any level without key, prompt or answer.
+    """
+    server.script(refusal(500, f"{PROMPT} and {KEY}"))
+    second.script(answer("ANSWERqx9"))
+    retry = RetryPolicy(attempts=2, backoff=0.001)
+    policy = BreakerPolicy(failures=2)
+    client = pair.client(server, failover=[target(second)], retry=retry, breaker=policy)
+
+    with caplog.at_level(logging.DEBUG, "ai_lib"):
+        client.chat_completion(ask())
+
+    told = [one for one in caplog.records if one.name.startswith("ai_lib.")]
+    names = [(one.name.removeprefix("ai_lib."), one.levelname) for one in told]
+    assert [
+        ("attempt", "DEBUG"),
+        ("retry", "INFO"),
+        ("attempt", "DEBUG"),
+        ("breaker", "WARNING"),
+        ("failover", "INFO"),
+        ("attempt", "DEBUG"),
+    ] == names
+    for secret in (KEY, PROMPT, "ANSWERqx9"):
+        assert secret not in "".join(one.getMessage() for one in told)
