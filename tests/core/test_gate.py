@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 
 import attrs
 import pytest
@@ -192,6 +193,24 @@ def test_slots_are_handed_over_in_order():
     slots.give_up("c")
 
     assert ["c", "d"] == woken
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_what_the_parent_holds_takes_no_place_of_the_childs():
+    """
+    In a forked child all slots are free, and no lock is left taken.
+    """
+    slots, state = Slots(1), LocalState()
+    assert slots.take("a", lambda: None)
+
+    with state._lock:
+        child = os.fork()
+        if not child:  # pragma: no cover
+            state.update("name", lambda seen: (1, None))
+            os._exit(0 if slots.take("b", lambda: None) else 1)
+
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert not slots.take("b", lambda: None)
 
 
 def test_budget_is_a_reserve_that_calls_fill():
