@@ -13,6 +13,8 @@ import faults
 import pytest
 from twins import make_twin
 
+from ai_lib._core import budget
+
 _SETTINGS = ("_API_KEY", "_BASE_URL", "_PROXY", "_proxy", "NETRC", "SSL_CERT_FILE")
 
 
@@ -25,6 +27,14 @@ def _no_settings(monkeypatch):
         ours = name.startswith("AI_") and not name.startswith("AI_LIB_TEST_")
         if ours or name.endswith(_SETTINGS):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _full_budgets():
+    """
+    Let no test spend another one's retries: servers of some are the same.
+    """
+    budget._budgets.clear()
 
 
 # Servers

@@ -429,6 +429,7 @@ class ClientCore:
             result = yield from attempt()
         except AiLibError as error:
             if self.retry.attempts == 1 or not self.retry.retries(error):
+                budget.save()
                 raise
             first = error
         if first is None:

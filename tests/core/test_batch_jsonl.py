@@ -119,7 +119,7 @@ def test_request_for_a_provider_is_written_in_its_words():
     For OpenAI the bound of tokens has its newer name there, and is understood again.
     """
     named = Target("openai", "gpt-4o")
-    target, _ = resolve(named, environ={"OPENAI_API_KEY": "x" * 20})
+    target, _ = resolve(named, environ={"OPENAI_API_KEY": "KEYqv7Lm2Rt9Ws4Zx8"})
     line = encode_input(
         "a", ChatCompletionRequest("m", "Hi", max_tokens=5), target=target
     )
