@@ -51,8 +51,8 @@ class BatchRun:
         self._journal: Journal | None = None
         self._progress = progress
         self._loop: Any = None
-        self._changed = anyio.Event()
-        self._scope = anyio.CancelScope()
+        self._changed: anyio.Event
+        self._scope: anyio.CancelScope
         self._workers = 0
         self._ended: anyio.Event | None = None
         self._calls: set[Call] = set()
@@ -77,10 +77,11 @@ class BatchRun:
         return item
 
     async def _start(self) -> None:
-        self._loop, self._ended = running_loop(), anyio.Event()
         if self._open_journal is not None:
             self._journal = await anyio.to_thread.run_sync(self._open_journal)
             self._plan.recall = self._journal.recall
+        self._changed, self._scope = anyio.Event(), anyio.CancelScope()
+        self._loop, self._ended = running_loop(), anyio.Event()
         spawn(self._loop, self._host)
 
     async def _host(self) -> None:

@@ -8,7 +8,7 @@ the async package must not block. One that raises is logged and harms no call. N
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -184,6 +184,9 @@ def as_hooks(value: Any) -> tuple[Hook, ...]:
     """
     if value is None:
         return ()
+    if not callable(value) and not isinstance(value, Iterable):
+        kind = type(value).__name__
+        raise TypeError(f"hooks must be a callable or several, not {kind}")
     hooks = (value,) if callable(value) else tuple(value)
     for one in hooks:
         if not callable(one):
