@@ -25,7 +25,7 @@ from ai_lib._core.chat import (
 from ai_lib._core.client import ClientCore
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.errors import ClientClosedError
-from ai_lib._core.flow import Close, Effect, Flow, Read, Run, Send, Sleep, Take
+from ai_lib._core.flow import Close, Effect, Flow, Note, Read, Run, Send, Sleep, Take
 from ai_lib._core.hooks import Hook
 from ai_lib._core.http import HttpRequest, HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
@@ -522,6 +522,8 @@ class AiClient:
                 return pause(seconds, call)
             case Take(slots):
                 return take(slots, call)
+            case Note(function):
+                return function()
             case Race():
                 return compete(effect, call, self._run)
             case Run(function):

@@ -84,11 +84,6 @@ class ChatCompletionStream(StreamState):
             source.close()
         self._tell_end()
 
-    def _tell_end(self) -> None:
-        ending = self._ending()
-        if ending is not None:
-            ending()
-
     @property
     def text_stream(self) -> Iterator[str]:
         """

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ai_lib._core.call import Call
-from ai_lib._core.errors import RequestTimeoutError
+from ai_lib._core.errors import AiLibError, RequestTimeoutError
 from ai_lib._core.flow import Flow
 from ai_lib._core.racing import WIND_UP, Race, Runner, decided
 from ai_lib._core.slots import Slots
@@ -123,17 +123,38 @@ def compete(race: Race[T], call: Call, run: Callable[[Flow[T], Call], T]) -> T:
             wait(None if runner is race.runners[-1] else race.delay)
             if over():
                 break
-    finally:
-        winner = next((one for one in errands if one.done and not one.error), None)
-        for one, runner in zip(errands, race.runners, strict=False):
-            if one is not winner:
-                runner.call.lose()
-        deadline = time.monotonic() + WIND_UP
-        for one, runner in zip(errands, race.runners, strict=False):
-            if one is not winner:
-                one.wait(max(0.0, deadline - time.monotonic()))
-                one.dispose(partial(_throw_away, race, run, runner.call))
-    return (winner or errands[0]).result()
+    except BaseException:
+        _wind_up(race, errands, None, run)
+        raise
+    winner = next((one for one in errands if one.done and not one.error), None)
+    _wind_up(race, errands, winner, run)
+    if winner is not None:
+        return winner.result()
+    failed = [one.error for one in errands if not isinstance(one.error, AiLibError)]
+    raise next(iter(failed), None) or errands[0].error or AssertionError
+
+
+def _wind_up(
+    race: Race[T], errands: list[Errand[T]], winner: Errand[T] | None, run: Any
+) -> None:
+    """
+    Stop all but the winner, and throw away what they still give; without one, it was the caller who stopped
+    them.
+    """
+    others = [
+        (one, runner.call)
+        for one, runner in zip(errands, race.runners, strict=False)
+        if one is not winner
+    ]
+    for _, other in others:
+        if winner is None:
+            other.cancel()
+        else:
+            other.lose()
+    deadline = time.monotonic() + WIND_UP
+    for one, other in others:
+        one.wait(max(0.0, deadline - time.monotonic()))
+        one.dispose(partial(_throw_away, race, run, other))
 
 
 def _run_in(run: Callable[[Flow[T], Call], T], runner: Runner[T]) -> T:

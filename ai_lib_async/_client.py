@@ -24,7 +24,7 @@ from ai_lib._core.chat import (
 from ai_lib._core.client import ClientCore
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.errors import ClientClosedError
-from ai_lib._core.flow import Close, Effect, Flow, Read, Run, Send, Sleep, Take
+from ai_lib._core.flow import Close, Effect, Flow, Note, Read, Run, Send, Sleep, Take
 from ai_lib._core.hooks import Hook
 from ai_lib._core.http import HttpRequest, HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
@@ -39,6 +39,7 @@ from ai_lib._core.settings import Settings
 from ai_lib._core.state import StateStore
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import open_journal, open_progress, serve, sign
+from ai_lib._host.errand import Errand
 from ai_lib_async._batch import BatchRun
 from ai_lib_async._stream import ChatCompletionStream
 from ai_lib_async._wait import aside, compete, pause, take
@@ -526,6 +527,8 @@ class AiClient:
                 return await pause(seconds, call)
             case Take(slots):
                 return await take(slots, call)
+            case Note(function):
+                return Errand(function, lambda: None)
             case Race():
                 return await compete(effect, call, self._run)
             case Run(function):

@@ -85,13 +85,9 @@ class ChatCompletionStream(StreamState):
             await source.close()
         self._tell_end()
 
-    def _tell_end(self) -> None:
-        aside = self._end is not None and self._end.blocking
-        ending = self._ending()
-        if ending is not None and aside:  # a shared store's network holds up no loop
-            Errand(ending, lambda: None)
-        elif ending is not None:
-            ending()
+    @staticmethod
+    def _aside(function: Callable[[], None]) -> None:
+        Errand(function, lambda: None)
 
     @property
     def text_stream(self) -> AsyncIterator[str]:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
@@ -174,7 +175,7 @@ async def take(slots: Slots, call: Call) -> None:
     raise late
 
 
-async def compete(  # noqa: PLR0915  # one scene
+async def compete(
     race: Race[T], call: Call, run: Callable[[Flow[Any], Call], Awaitable[Any]]
 ) -> T:
     """
@@ -183,66 +184,100 @@ async def compete(  # noqa: PLR0915  # one scene
     Raises:
         StreamCancelledError: The call was cancelled.
     """
-    loop = running_loop()
-    turns = [anyio.Event()]
-    results: dict[int, T] = {}
-    errors: dict[int, BaseException] = {}
-    started = 0
+    field = _Field(race, call, run)
+    failure: BaseException | None = None
+    winner: int | None = None
+    try:
+        async with anyio.create_task_group() as group:
+            try:
+                await field.watch(group)
+                winner = next(iter(field.results), None)
+            except AiLibError as error:  # raised in no group
+                failure = error
+            field.stop(winner)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await field.throw_away(winner)
+    if winner is not None:
+        return field.results[winner]
+    errors = [*field.errors.values()]
+    raise failure or next(
+        (one for one in errors if not isinstance(one, AiLibError)), errors[0]
+    )
 
-    async def work(place: int) -> None:
-        runner = race.runners[place]
+
+class _Field(Generic[T]):
+    """
+    The runners of one race, as tasks, and what came of them by their places.
+    """
+
+    def __init__(self, race: Race[T], call: Call, run: Any) -> None:
+        self.results: dict[int, T] = {}
+        self.errors: dict[int, BaseException] = {}
+        self._race = race
+        self._call = call
+        self._run = run
+        self._started = 0
+        self._turn = anyio.Event()
+
+    async def watch(self, group: anyio.abc.TaskGroup) -> None:
+        """
+        Start one after the other, until the race is decided.
+        """
+        for place, runner in enumerate(self._race.runners):
+            group.start_soon(self._work, place)
+            self._started += 1
+            last = runner is self._race.runners[-1]
+            await self._wait(float("inf") if last else self._race.delay)
+            if self._decided():
+                break
+
+    async def _work(self, place: int) -> None:
+        runner = self._race.runners[place]
         try:
-            results[place] = await run(runner.begin(), runner.call)
+            self.results[place] = await self._run(runner.begin(), runner.call)
         except anyio.get_cancelled_exc_class() as error:
-            errors[place] = error
+            self.errors[place] = error
             raise
         except BaseException as error:  # noqa: BLE001  # raised in no group
-            errors[place] = error
-        turns[-1].set()
+            self.errors[place] = error
+        self._turn.set()
 
-    def over() -> bool:
-        finished = [one in results or one in errors for one in range(started)]
-        return decided([errors.get(one) for one in range(started)], finished)
+    def _decided(self) -> bool:
+        places = range(self._started)
+        finished = [one in self.results or one in self.errors for one in places]
+        return decided([self.errors.get(one) for one in places], finished)
 
-    async def wait(seconds: float) -> None:
-        end = anyio.current_time() + seconds
-        while not over() and anyio.current_time() < end:
-            call.begin_wait(lambda: soon(loop, turns[-1].set))
+    async def _wait(self, seconds: float) -> None:
+        loop, end = running_loop(), anyio.current_time() + seconds
+        while not self._decided() and anyio.current_time() < end:
+            self._call.begin_wait(lambda: soon(loop, self._wake))
             try:
                 with anyio.move_on_at(end):
-                    await turns[-1].wait()
+                    await self._turn.wait()
             finally:
-                call.end_wait()
-            turns[:] = [anyio.Event()]
-            call.check()
+                self._call.end_wait()
+            self._turn = anyio.Event()
+            self._call.check()
 
-    winner: int | None = None
-    stopped: BaseException | None = None
-    async with anyio.create_task_group() as group:
-        try:
-            for place, runner in enumerate(race.runners):
-                group.start_soon(work, place)
-                started += 1
-                last = runner is race.runners[-1]
-                await wait(float("inf") if last else race.delay)
-                if over():
-                    break
-        except AiLibError as error:
-            stopped = error
-        winner = next(iter(results), None)
-        for place in range(started):
+    def _wake(self) -> None:
+        self._turn.set()
+
+    def stop(self, winner: int | None) -> None:
+        """
+        Stop all but the winner; without one, it was the caller who stopped them.
+        """
+        for place in range(self._started):
+            if winner is None:
+                self._race.runners[place].call.cancel()
+            elif place != winner:
+                self._race.runners[place].call.lose()
+
+    async def throw_away(self, winner: int | None) -> None:
+        """
+        Throw away what the others gave.
+        """
+        for place, result in self.results.items():
             if place != winner:
-                race.runners[place].call.lose()
-    for place, result in results.items():
-        if place != winner:
-            await run(race.discard(result), race.runners[place].call)
-    if stopped is not None:
-        if winner is not None:
-            await run(race.discard(results[winner]), race.runners[winner].call)
-        raise stopped
-    if winner is None:
-        raise next(
-            (one for one in errors.values() if not isinstance(one, AiLibError)),
-            errors[0],
-        )
-    return results[winner]
+                discard = self._race.discard(result)
+                await self._run(discard, self._race.runners[place].call)

@@ -146,7 +146,7 @@ class Call:
         for child in sorted(children, key=lambda one: one is winner):
             self.attempts += child.attempts
             self.failed += child.failed
-        self.began_retrying = True
+        self.began_retrying = any(child.began_retrying for child in children)
         if winner is not None:
             self.deadlines = winner.deadlines
 

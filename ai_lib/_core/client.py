@@ -13,19 +13,19 @@ from urllib.parse import urlsplit
 import attrs
 
 from ai_lib._core import log
-from ai_lib._core.breaker import Change, Verdict, verdict_of
+from ai_lib._core.breaker import Change, verdict_of
 from ai_lib._core.budget import budget_of
 from ai_lib._core.call import Call
 from ai_lib._core.chat import (
     ChatCompletionRequest,
     ChatCompletionResponse,
-    Usage,
     as_request,
 )
 from ai_lib._core.dialects import Follow, OnUnsupported
 from ai_lib._core.dialects._hints import rate_limits_of, request_id_of
 from ai_lib._core.errors import (
     AiLibError,
+    CircuitOpenError,
     ConfigurationError,
     IncompleteStreamError,
     InvalidResponseError,
@@ -366,7 +366,7 @@ class ClientCore:
             line = self._noted(call, facts, began, failure)
             log.attempted(line, route, len(call.attempts))
             if passage is not None and failure is not None:
-                yield from self._leave(passage, verdict_of(failure))
+                yield from passage.leave(verdict_of(failure))
         if failure is not None:
             raise failure
         assert passage is not None
@@ -399,14 +399,6 @@ class ClientCore:
         call.attempts.append(line)
         return line
 
-    def _leave(
-        self, passage: Passage, verdict: Verdict, usage: Usage | None = None
-    ) -> Flow[None]:
-        if passage.blocking:
-            yield from run(partial(passage.end, verdict, usage))
-        else:
-            passage.end(verdict, usage)
-
     def _measure(
         self, route: Route, secret: Secret | None, seconds: float
     ) -> Flow[None]:
@@ -429,7 +421,8 @@ class ClientCore:
             result = yield from attempt()
         except AiLibError as error:
             if self.retry.attempts == 1 or not self.retry.retries(error):
-                budget.save()
+                if verdict_of(error) != "nothing":
+                    budget.save()
                 raise
             first = error
         if first is None:
@@ -438,28 +431,38 @@ class ClientCore:
         # Only now is tenacity needed; it is told of the first attempt as if it had made it.
         naps: list[float] = []
         spent = Spending(budget, call)
-        for again in self.retry.retrying(
-            naps.append, room=call.deadlines.room, refused=spent.refused
-        ):
-            with again:
-                if not naps:
-                    raise first
-                call.waited = nap = naps.pop()
-                log.retrying(route.target.provider, call.failed[-1], nap)
-                if self.hooks:
-                    self._tell(
-                        RetryEvent,
-                        said,
-                        call,
-                        route.target.provider,
-                        call.attempts[-1].model,
-                        attempt=len(call.attempts),
-                        error=call.failed[-1],
-                        wait=nap,
-                    )
-                yield Sleep(nap)
-                return (yield from attempt())
-        raise AssertionError  # tenacity returns or raises
+        last = first
+        try:
+            for again in self.retry.retrying(
+                naps.append, room=call.deadlines.room, refused=spent.refused
+            ):
+                with again:
+                    if not naps:
+                        raise first
+                    last = call.failed[-1]
+                    call.waited = nap = naps.pop()
+                    self._tell_retry(call, said, route, last, nap)
+                    yield Sleep(nap)
+                    return (yield from attempt())
+        except CircuitOpenError:
+            pass  # it opened by what this call has met, which says more
+        raise last
+
+    def _tell_retry(
+        self, call: Call, said: Said, route: Route, error: AiLibError, wait: float
+    ) -> None:
+        log.retrying(route.target.provider, error, wait)
+        if self.hooks:
+            self._tell(
+                RetryEvent,
+                said,
+                call,
+                route.target.provider,
+                call.attempts[-1].model,
+                attempt=len(call.attempts),
+                error=error,
+                wait=wait,
+            )
 
     def _hedged(
         self, call: Call, route: Route, said: Said, ask: Ask[T], *, first: bool
@@ -518,7 +521,7 @@ class ClientCore:
         source = getattr(won.result, "source", None)
         if source is not None:
             yield Close(source)
-        yield from self._leave(won.passage, "worked")
+        yield from won.passage.leave("worked")
 
     # The whole call
 
@@ -663,7 +666,7 @@ class ClientCore:
             return response
 
         won = yield from self._called(call, said, ask)
-        yield from self._leave(won.passage, "worked", won.result.usage)
+        yield from won.passage.leave("worked", won.result.usage)
         response = attrs.evolve(won.result, attempts=tuple(call.attempts))
         self._tell(
             ResponseEvent,
@@ -713,7 +716,7 @@ class ClientCore:
             return Opened(answer.stream, decoder)
 
         won = yield from self._called(call, said, ask)
-        won.passage.speaks()
+        yield from won.passage.speaks()
         end = StreamEnd(self._tell, said, call, won, call.deadlines.elapsed)
         return attrs.evolve(won.result, end=end, told=bool(self.hooks))
 
@@ -858,7 +861,7 @@ class ClientCore:
             won = yield from self._called(call, said, ask)
         else:
             won = yield from self._hedged(call, route, said, ask, first=False)
-        yield from self._leave(won.passage, "worked")
+        yield from won.passage.leave("worked")
         if route is None:
             self._tell(
                 ResponseEvent,

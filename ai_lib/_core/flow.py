@@ -94,6 +94,16 @@ class Run:
 
 
 @attrs.frozen
+class Note:
+    """
+    Call a function that may wait for a store, and fails for nobody: where it blocks nobody, whatever is cancelled
+    or has run out; no reply.
+    """
+
+    function: Callable[[], object]
+
+
+@attrs.frozen
 class Take:
     """
     Wait for one of a target's slots; no reply. It is given back by ``slots.leave()``.
@@ -102,7 +112,7 @@ class Take:
     slots: Slots
 
 
-Effect = Union[Send, Read, Close, Sleep, Run, Take, "Race[Any]"]
+Effect = Union[Send, Read, Close, Sleep, Run, Note, Take, "Race[Any]"]
 Flow = Generator[Effect, Any, T]
 
 

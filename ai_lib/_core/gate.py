@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ai_lib._core import breaker, rate_limit
+from ai_lib._core import breaker, log, rate_limit
 from ai_lib._core.breaker import Admission, BreakerPolicy, Change, Verdict
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, Usage
 from ai_lib._core.errors import CircuitOpenError, RateLimitedLocallyError
-from ai_lib._core.flow import Flow, Sleep, Take, run
+from ai_lib._core.flow import Flow, Note, Sleep, Take, run
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.rate_limit import RateLimit, Reservation
 from ai_lib._core.secrets import Secret
@@ -87,8 +87,7 @@ class Gate:
                 passage.slots = slots
                 call.waited += time.monotonic() - began
         except BaseException:
-            passage.return_reservation()
-            passage.end("nothing")
+            yield from passage.leave("nothing", unused=True)
             raise
         return passage
 
@@ -196,42 +195,65 @@ class Passage:
     @property
     def blocking(self) -> bool:
         """
-        Whether what is noted at the end may wait.
+        Whether what is noted may wait.
         """
-        return self.gate.store.blocking and not self.gate.stands_open
+        return self.gate.store.blocking
 
-    def return_reservation(self) -> None:
+    def leave(
+        self, verdict: Verdict, usage: Usage | None = None, *, unused: bool = False
+    ) -> Flow[None]:
         """
-        Give back what was reserved: nothing was sent.
+        Leave, and note how it went, as a flow. Allowed twice.
         """
-        limit, reserved = self.gate.rate_limit, self.reserved
-        self.reserved = None
-        if limit is not None and reserved is not None:
-            self._settle(limit, requests=1, tokens=reserved)
+        if (note := self.end(verdict, usage, unused=unused)) is not None:
+            yield from noted(self, note)
 
-    def speaks(self) -> None:
+    def speaks(self) -> Flow[None]:
         """
         Note that the first chunk has come: a trial has shown what it was made for.
         """
         if self.trial:
-            self._judge("lives")
+            yield from noted(self, partial(self._note, partial(self._judge, "lives")))
 
-    def end(self, verdict: Verdict, usage: Usage | None = None) -> None:
+    def end(
+        self, verdict: Verdict, usage: Usage | None = None, *, unused: bool = False
+    ) -> Callable[[], None] | None:
         """
-        Leave, and note how it went. Allowed twice.
+        Give the slot back at once, and give what notes how it went; ``None``: there is nothing to note.
+
+        Args:
+            unused: Nothing was sent, so what was reserved is given back.
         """
         if self._ended:
-            return
+            return None
         self._ended = True
         slots, self.slots = self.slots, None
         if slots is not None:
             slots.leave()
-        limit = self.gate.rate_limit
-        if limit is not None and self.reserved is not None and usage is not None:
-            self._settle(limit, requests=0, tokens=self.reserved - usage.total_tokens)
-        self._judge(verdict)
+        gate = self.gate
+        if gate.breaker is None and gate.rate_limit is None:
+            return None
+        notes = [partial(self._judge, verdict)]
+        limit, reserved = gate.rate_limit, self.reserved
+        if limit is not None and reserved is not None:
+            if unused:
+                notes.append(partial(self._settle, limit, 1, reserved))
+            elif usage is not None:
+                left = reserved - usage.total_tokens
+                notes.append(partial(self._settle, limit, 0, left))
+        return partial(self._note, *notes)
 
-    def _settle(self, limit: RateLimit, *, requests: int, tokens: float) -> None:
+    def _note(self, *notes: Callable[[], None]) -> None:
+        """
+        Note, whatever the store does: an answer is not lost for it.
+        """
+        try:
+            for note in notes:
+                note()
+        except Exception as error:  # noqa: BLE001  # a store of the caller's
+            log.lost_note(type(error).__name__)
+
+    def _settle(self, limit: RateLimit, requests: int, tokens: float) -> None:
         store = self.gate.store
 
         def change(seen: Any) -> tuple[Any, None]:
@@ -257,3 +279,13 @@ class Passage:
         )
         if changed is not None:
             self.tell(changed)
+
+
+def noted(passage: Passage, note: Callable[[], None]) -> Flow[None]:
+    """
+    Do what notes something about a passage, where that blocks nobody.
+    """
+    if passage.blocking:
+        yield Note(note)
+    else:
+        note()

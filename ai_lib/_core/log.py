@@ -63,6 +63,13 @@ def broke(provider: str, state: str) -> None:
     _logger("breaker").log(level, "%s: the circuit is %s", provider, state)
 
 
+def lost_note(kind: str) -> None:
+    """
+    Log that a store could not be told something, at WARNING.
+    """
+    _logger("state").warning("The state store raised %s; nothing was noted.", kind)
+
+
 def _kind(error: AiLibError) -> tuple[str, str]:
     # Not its message, which may quote what the provider echoed of a prompt.
     status = f" ({error.status_code})" if error.status_code else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
-from ai_lib._core.breaker import verdict_of
+from ai_lib._core.breaker import Verdict, verdict_of
 from ai_lib._core.call import Call
 from ai_lib._core.chat import (
     ChatCompletionChunk,
@@ -108,7 +108,7 @@ class StreamEnd:
     @property
     def blocking(self) -> bool:
         """
-        Whether telling the end may wait.
+        Whether noting the end may wait.
         """
         return self._won.passage.blocking
 
@@ -133,9 +133,13 @@ class StreamEnd:
         outcome: str,
         error: BaseException | None,
         response: ChatCompletionResponse,
+        note_aside: Callable[[Callable[[], None]], object],
     ) -> None:
         """
         Tell how the stream ended, and what had come.
+
+        Args:
+            note_aside: Does what a store may make wait, where that blocks nobody.
         """
         if not self._pending.acquire(blocking=False):
             return
@@ -144,7 +148,12 @@ class StreamEnd:
         if at is not None:
             call.attempts[at] = attrs.evolve(won.line, usage=usage)
         completed = outcome == "completed"
-        won.passage.end("worked" if completed else verdict_of(error or _Left()), usage)
+        verdict: Verdict = "nothing"  # the caller left it
+        if completed or error is not None:
+            verdict = verdict_of(error)
+        note = won.passage.end(verdict, usage)
+        if note is not None:
+            note_aside(note)
         facts: dict[str, Any] = {
             "elapsed": call.deadlines.elapsed,
             "response": response,
@@ -157,7 +166,3 @@ class StreamEnd:
             facts["outcome"] = "completed" if completed else "closed"
             facts["first_chunk"] = self._first_chunk
         self._tell(kind, self._said, call, won.provider, won.model, **facts)
-
-
-class _Left(Exception):
-    """The caller left the stream: it says nothing of the target."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Literal, NoReturn
 
 import attrs
@@ -95,14 +94,21 @@ class StreamState:
         self._source, self._decoder = opened.source, opened.decoder
         self._end, self._told = opened.end, opened.told
 
-    def _ending(self) -> Callable[[], None] | None:
+    def _tell_end(self) -> None:
         """
-        Give what tells, once the connection is dealt with, how the stream ended; ``None``: it was told.
+        Tell, once the connection is dealt with, how the stream ended.
         """
         end, self._end = self._end, None
-        if end is None:
-            return None
-        return partial(end, self._outcome or "closed", self._cause, self.response)
+        if end is not None:
+            aside = self._aside if end.blocking else _at_once
+            end(self._outcome or "closed", self._cause, self.response, aside)
+
+    @staticmethod
+    def _aside(function: Callable[[], None]) -> None:
+        """
+        Call a function that may wait; the shell says where that blocks nobody.
+        """
+        function()
 
     def _refuse(self) -> NoReturn:
         if self._error is not None:
@@ -154,3 +160,7 @@ class StreamState:
             self._call.stamp(error, provider=self._provider, model=self._model)
             if (self._decoder is not None or cancelled) and error.partial is None:
                 error.partial = self.response
+
+
+def _at_once(function: Callable[[], None]) -> None:
+    function()
