@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.plan import Known, Outcome, Plan, Task
+from ai_lib._core.batch.plan import Known, Outcome, Plan, Task, index_of
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.errors import AiLibError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Ask = Callable[[ChatCompletionRequest, Call], ChatCompletionResponse]
 
+#: Seconds; how long a batch that is stopped waits for calls that were cancelled.
+_PATIENCE = 5.0
 #: Seconds; how often the waiting thread looks up, where a signal cannot wake it.
 _LOOK_UP = 0.5
 
@@ -49,7 +51,7 @@ class BatchRun:
         self._progress = progress
         self._changed = threading.Condition()
         self._drawing = threading.Lock()
-        self._workers = 0
+        self._workers = self._busy = 0
         self._started = False
         self._calls: set[Call] = set()
         self._failure: BaseException | None = None
@@ -95,14 +97,12 @@ class BatchRun:
             items.extend(self)
         except BaseException as error:
             self._stop(error)
-            while (item := self._plan.take()) is not None:
-                items.append(item)
-            items.sort(key=_index)
-            error.items = items  # type: ignore[attr-defined]  # promised
+            self._wait_for_the_busy()
+            error.items = self._plan.finished(items)  # type: ignore[attr-defined]  # promised
             raise
         finally:
             self._wind_up()
-        return sorted(items, key=_index)
+        return sorted(items, key=index_of)
 
     def cancel(self) -> None:
         """
@@ -121,10 +121,16 @@ class BatchRun:
         traceback: TracebackType | None,
     ) -> None:
         self.cancel()
-        with self._changed:
-            while self._workers:
-                self._changed.wait(_LOOK_UP)
+        self._wait_for_the_busy()
         self._wind_up()
+
+    def _wait_for_the_busy(self) -> None:
+        """
+        Wait until what was under way has come back and stands in the journal; a worker that still waits for
+        the caller's iterable is left behind.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy, _PATIENCE)
 
     def _wind_up(self) -> None:
         journal, self._journal = self._journal, None
@@ -173,9 +179,11 @@ class BatchRun:
         while self._entered():
             with self._drawing:  # not under the other lock: the iterable may block
                 drawn = self._plan.draw()
-            if drawn is not None:
-                return drawn
             with self._changed:
+                joined = None if drawn is None else self._plan.join(drawn)
+                if joined is not None and not self._plan.stopped:
+                    self._busy += 1
+                    return joined
                 self._plan.leave()
                 self._changed.notify_all()
         return None
@@ -200,15 +208,19 @@ class BatchRun:
         return False
 
     def _one(self, drawn: Task | Known) -> None:
-        if isinstance(drawn, Known):
-            items, recalled = [drawn.item], drawn.recalled
-        else:
-            items, recalled = self._asked(drawn), False
-        if self._journal is not None and items and not recalled:
-            self._journal.append(items)
-        with self._changed:
-            self._plan.put(items, recalled=recalled)
-            self._changed.notify_all()
+        try:
+            if isinstance(drawn, Known):
+                items, recalled = [drawn.item], drawn.recalled
+            else:
+                items, recalled = self._asked(drawn), False
+            if self._journal is not None and items and not recalled:
+                self._journal.append(items)
+            with self._changed:
+                self._plan.put(items, recalled=recalled)
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
         if self._progress is not None and self._progress.due:
             with self._changed:
                 snapshot = self._plan.progress()
@@ -228,7 +240,3 @@ class BatchRun:
         with self._changed:
             self._calls.discard(call)
             return self._plan.judge(task, outcome)
-
-
-def _index(item: BatchItem) -> int:
-    return item.index

@@ -53,8 +53,8 @@ class OpenTelemetry:
     The hook. Thread-safe; one may serve any number of clients of both packages.
 
     Args:
-        content: Whether prompts and answers are recorded, as attributes of the span. Off, since they may be
-            anything.
+        content: Whether the text of prompts and answers is recorded, as attributes of the span; images, files and
+            calls of tools are not. Off, since it may be anything.
 
         tracer_provider: By default the global one.
 
@@ -90,6 +90,7 @@ class OpenTelemetry:
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
         self._spans: OrderedDict[int, Span] = OrderedDict()
+        self._ended: OrderedDict[int, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -111,24 +112,30 @@ class OpenTelemetry:
 
     def _span_of(self, event: Event) -> Span:
         """
-        Find the call's span, or begin it below what is current here.
+        Find the call's span, or begin it below what is current here. What comes after a call's end (of who lost
+        a race) is recorded nowhere.
         """
+        with self._lock:
+            if event.call_id in self._ended:
+                return trace.INVALID_SPAN
+            span = self._spans.get(event.call_id)
+        if span is not None:
+            return span
+        made = self._tracer.start_span(  # not under the lock: samplers are the caller's
+            _name_of(event),
+            context.get_current(),
+            SpanKind.CLIENT,
+            {
+                "gen_ai.operation.name": event.operation,
+                "gen_ai.provider.name": event.provider,
+                "gen_ai.request.model": event.model,
+            },
+        )
         forgotten: Span | None = None
         with self._lock:
-            span = self._spans.get(event.call_id)
-            if span is None:
-                span = self._spans[event.call_id] = self._tracer.start_span(
-                    f"{event.operation} {event.model}".strip(),
-                    context.get_current(),
-                    SpanKind.CLIENT,
-                    {
-                        "gen_ai.operation.name": event.operation,
-                        "gen_ai.provider.name": event.provider,
-                        "gen_ai.request.model": event.model,
-                    },
-                )
-                if len(self._spans) > _OPEN:
-                    _, forgotten = self._spans.popitem(last=False)
+            span = self._spans.setdefault(event.call_id, made)
+            if len(self._spans) > _OPEN:
+                _, forgotten = self._spans.popitem(last=False)
         if forgotten is not None:
             forgotten.end()
         return span
@@ -153,6 +160,9 @@ class OpenTelemetry:
         span = self._span_of(event)
         with self._lock:
             self._spans.pop(event.call_id, None)
+            self._ended[event.call_id] = None
+            if len(self._ended) > _OPEN:
+                self._ended.popitem(last=False)
         common: dict[str, Any] = {
             "gen_ai.operation.name": event.operation,
             "gen_ai.provider.name": event.provider,
@@ -168,7 +178,14 @@ class OpenTelemetry:
             span.set_status(Status(StatusCode.ERROR, common["error.type"]))
         elif event.first_chunk is not None:
             self._first_chunk.record(event.first_chunk, common)
-        span.set_attributes({"gen_ai.provider.name": event.provider})
+        # Another target may have answered than the one that was asked first.
+        span.update_name(_name_of(event))
+        span.set_attributes(
+            {
+                "gen_ai.provider.name": event.provider,
+                "gen_ai.request.model": event.model,
+            }
+        )
         self._duration.record(event.elapsed, common)
         span.end()
 
@@ -180,8 +197,9 @@ class OpenTelemetry:
         if response.model:
             span.set_attribute("gen_ai.response.model", response.model)
             common["gen_ai.response.model"] = response.model
-        reasons = [str(one.finish_reason) for one in response.choices]
-        span.set_attribute("gen_ai.response.finish_reasons", reasons)
+        reasons = [one.finish_reason for one in response.choices if one.finish_reason]
+        if reasons:
+            span.set_attribute("gen_ai.response.finish_reasons", reasons)
         usage = response.usage
         if usage is not None:
             for kind, count in (
@@ -196,6 +214,10 @@ class OpenTelemetry:
                 for one in response.choices
             ]
             span.set_attribute("gen_ai.output.messages", json.dumps(said))
+
+
+def _name_of(event: Event) -> str:
+    return f"{event.operation} {event.model}".strip()
 
 
 def _messages_of(request: ChatCompletionRequest) -> str:

@@ -15,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.plan import Known, Outcome, Plan, Task
+from ai_lib._core.batch.plan import Known, Outcome, Plan, Task, index_of
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.errors import AiLibError
@@ -114,12 +114,9 @@ class BatchRun:
                 items.append(one)  # noqa: PERF401  # kept when interrupted
         except BaseException as error:
             await self._wind_up()
-            while (item := self._plan.take()) is not None:
-                items.append(item)
-            items.sort(key=_index)
-            error.items = items  # type: ignore[attr-defined]  # promised
+            error.items = self._plan.finished(items)  # type: ignore[attr-defined]  # promised
             raise
-        return sorted(items, key=_index)
+        return sorted(items, key=index_of)
 
     def cancel(self) -> None:
         """
@@ -185,7 +182,9 @@ class BatchRun:
                 with anyio.move_on_after(hold):
                     await changed.wait()
             elif self._plan.enter():
-                if (drawn := self._plan.draw()) is not None:
+                drawn = self._plan.draw()
+                drawn = None if drawn is None else self._plan.join(drawn)
+                if drawn is not None:
                     if self._workers < self._plan.concurrency:
                         self._add_worker(group)
                     return drawn
@@ -203,7 +202,8 @@ class BatchRun:
             items, recalled = await self._asked(drawn), False
         if self._journal is not None and items and not recalled:
             append = partial(self._journal.append, items)
-            await anyio.to_thread.run_sync(append)
+            with anyio.CancelScope(shield=True):  # what was paid for is kept
+                await anyio.to_thread.run_sync(append)
         self._plan.put(items, recalled=recalled)
         self._tell()
         if self._progress is not None and self._progress.due:
@@ -228,7 +228,3 @@ class BatchRun:
     def _tell(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
-
-
-def _index(item: BatchItem) -> int:
-    return item.index

@@ -17,6 +17,7 @@ from ai_lib import (
     ChatCompletionResponse,
     ConfigurationError,
     LocalState,
+    OverloadedError,
     RateLimit,
     RateLimitError,
     Target,
@@ -330,6 +331,7 @@ def work_off(work):
     while not work.over:
         if work.enter():
             drawn = work.draw()
+            drawn = None if drawn is None else work.join(drawn)
             if drawn is None:
                 work.leave()
             elif isinstance(drawn, Known):
@@ -445,24 +447,27 @@ def test_pace_follows_a_limit_that_changes(factor):
     pace = Pace(most=50, clock=lambda: server.now)
     server.run(pace, 60)
     server.rate *= factor
+    server.refused.clear()
 
     server.run(pace, 120)
+    answered = len(server.answered)
     server.run(pace, 180)
 
+    assert len(server.refused) < 0.1 * answered
     assert 0.88 <= server.share(since=120) <= 1.1
 
 
-def test_task_is_compared_with_what_came_since():
+def test_refusals_of_one_moment_cut_once():
     """
-    A refusal of what began before the last cut does not cut again.
+    What began before the last cut says nothing new, whether it was refused for load or for the rate.
     """
     now = 0.0
     pace = Pace(most=32, clock=lambda: now)
     pace.limit = 32
-    overloaded = RateLimitError("no", status_code=429, retry_after=1.0)
     now = 5.0
 
     for _ in range(10):
-        pace.refused(overloaded, began=4.0)
+        pace.refused(OverloadedError("no", status_code=529, retry_after=1.0), 4.0)
 
     assert 16 == pace.limit
+    assert 1.0 == pace.wait() == pace.held

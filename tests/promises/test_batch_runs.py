@@ -4,6 +4,7 @@ Batches as iterators: order, bounded memory, cancelling, and a journal that surv
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 import faults
 import pytest
 from faults import PATIENCE, answer, refusal
-from twins import KEY, ask, eventually
+from twins import KEY, Stopwatch, ask, eventually
 
 from ai_lib import ConfigurationError, StreamCancelledError
 from ai_lib._host.journal import read_journal
@@ -90,29 +91,52 @@ def test_requests_are_drawn_as_items_leave(twin, server):
     run = RunOf(twin, client, (ask(str(number)) for number in drawn))
 
     first = next(run)
-    eventually(lambda: len(server.requests) > 100)
+    plan = run.one._plan
+    eventually(lambda: not plan.running and not plan.enter())  # it goes no further
+    count = next(drawn)
     run.close()
 
     assert first.ok
-    assert next(drawn) < 500
-    names = [one.name for one in threading.enumerate()]
-    assert not any("ai_lib" in name for name in names)
+    assert 256 <= count < 300
+    eventually(lambda: not any("ai_lib" in one.name for one in threading.enumerate()))
+    if twin.name == "asyncio":
+        assert not [one for one in twin.call(names_of_tasks) if "BatchRun" in one]
+
+
+async def names_of_tasks():
+    """
+    Name the functions that the loop's tasks run.
+    """
+    return [repr(task.get_coro()) for task in asyncio.all_tasks()]
 
 
 def test_cancel_keeps_what_is_finished(twin, server):
     """
     After a cancel nothing is begun; what ran ends as cancelled, and what was finished still comes.
     """
-    server.script(echo)
-    run = RunOf(twin, twin.client(server), prompts(10**6), max_concurrency=4)
-    taken = [next(run) for _ in range(5)]
+    hold = threading.Event()
 
-    threading.Thread(target=run.one.cancel).start()
+    def step(exchange):
+        text = exchange.request.json()["messages"][-1]["content"]
+        if int(text) >= 5:
+            hold.wait(PATIENCE)
+        return answer(text)(exchange)
+
+    server.script(step)
+    run = RunOf(twin, twin.client(server), prompts(10**6), max_concurrency=4)
+    taken = [next(run) for _ in range(4)]
+    server.until(lambda one: len(one.requests) >= 9)  # four of them are held
+
+    canceller = threading.Thread(target=run.one.cancel)
+    canceller.start()
     rest = list(run)
 
+    canceller.join()
+    hold.set()
+    cancelled = [one for one in rest if isinstance(one.error, StreamCancelledError)]
     assert all(item.ok for item in taken)
-    assert all(item.ok or isinstance(item.error, StreamCancelledError) for item in rest)
-    assert len(rest) < 1000
+    assert (5, 4) == (len(rest), len(cancelled))
+    assert 9 == len(server.requests)
 
 
 def test_journal_is_resumed(pair, server, tmp_path):
@@ -183,19 +207,30 @@ def test_kills_lose_nothing_and_pay_nothing_twice(server, tmp_path):
     Killed three times on its way and run again, every request is answered, and none that stands in the
     journal is asked again.
     """
-    server.script(echo)
     journal = tmp_path / "run.jsonl"
+    turns = threading.Semaphore(90)  # no child can be done before it is killed
+
+    def step(exchange):
+        turns.acquire(timeout=PATIENCE)
+        return echo(exchange)
+
+    server.script(step)
     command = [sys.executable, "-c", textwrap.dedent(CHILD)]
     command += [server.url, KEY, str(journal)]
     repeated = []
     for kill in range(1, 4):
         child = subprocess.Popen(command, cwd=TESTS.parent)
-        server.until(lambda one, kill=kill: len(one.requests) >= 70 * kill)
-        child.send_signal(signal.SIGKILL)
-        child.wait(PATIENCE)
+        try:
+            server.until(lambda one, kill=kill: len(one.requests) >= 70 * kill)
+        finally:
+            child.send_signal(signal.SIGKILL)
+            status = child.wait(PATIENCE)
+        assert -signal.SIGKILL == status
+        turns.release(70)
         kept = {item.index for item in read_journal(journal)}
         repeated.append((len(server.requests), kept))
 
+    turns.release(1000)
     last = subprocess.run(
         command, cwd=TESTS.parent, capture_output=True, timeout=60, check=True
     )
@@ -205,3 +240,88 @@ def test_kills_lose_nothing_and_pay_nothing_twice(server, tmp_path):
     assert 300 == len(Counter(asked))
     for at, kept in repeated:
         assert not kept & {int(text) for text in asked[at:]}
+
+
+INTERRUPTED = """
+    import sys
+    import ai_lib
+    url, key, journal = sys.argv[1:]
+    requests = (ai_lib.ChatCompletionRequest("m", str(n)) for n in range(1000))
+    with ai_lib.AiClient("openai", base_url=url, api_key=key) as client:
+        try:
+            client.chat_completion_batch(requests, journal=journal)
+        except KeyboardInterrupt as interrupt:
+            print(sum(item.ok for item in interrupt.items))
+"""
+
+
+def test_interrupt_keeps_the_journal(server, tmp_path):
+    """
+    Ctrl-C ends a batch at once, with what was finished in its exception and in the journal.
+    """
+    hold = threading.Event()
+
+    def step(exchange):
+        text = exchange.request.json()["messages"][-1]["content"]
+        if int(text) >= 20:
+            hold.wait(PATIENCE)
+        return answer(text)(exchange)
+
+    server.script(step)
+    journal = tmp_path / "run.jsonl"
+    command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]
+    command += [server.url, KEY, str(journal)]
+    child = subprocess.Popen(command, cwd=TESTS.parent, stdout=subprocess.PIPE)
+    try:
+        server.until(lambda one: len(one.requests) >= 36)  # sixteen of them are held
+        child.send_signal(signal.SIGINT)
+        told, _ = child.communicate(timeout=PATIENCE)
+    finally:
+        child.kill()
+        hold.set()
+
+    assert b"20" == told.strip()
+    kept = [item for item in read_journal(journal) if item.ok]
+    assert set(range(20)) == {item.index for item in kept}
+
+
+def test_identical_requests_are_sent_once(twin, server):
+    """
+    Of many equal requests at once one is sent for each content, and all get the answer.
+    """
+    server.script(echo)
+    requests = [ask(str(number % 7)) for number in range(700)]
+
+    items = twin.client(server).chat_completion_batch(requests, dedupe=True)
+
+    assert 7 == len(server.requests)
+    assert [str(number % 7) for number in range(700)] == [
+        item.response.text for item in items
+    ]
+
+
+def test_smart_waits_as_it_is_asked(pair, server):
+    """
+    A refusal with a Retry-After in seconds holds the whole batch, and costs no item.
+    """
+    seconds = refusal(429, headers={"retry-after": "0.2"})
+    server.script(seconds, seconds, echo)
+    watch = Stopwatch()
+
+    items = pair.client(server).chat_completion_batch_smart(list(prompts(20)))
+
+    assert [True] * 20 == [item.ok for item in items]
+    assert watch.seconds >= 0.2
+
+
+def test_smart_does_not_wait_for_hours(pair, server):
+    """
+    A provider that asks for more than a minute is not waited for: its items say so at once.
+    """
+    server.script(refusal(429, headers={"retry-after": "3600"}))
+    watch = Stopwatch()
+
+    items = pair.client(server).chat_completion_batch_smart(list(prompts(8)))
+
+    assert [3600.0] * 8 == [item.error.retry_after for item in items]
+    assert watch.seconds < 5

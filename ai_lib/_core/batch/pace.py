@@ -21,6 +21,8 @@ from ai_lib._core.ledger import RateLimits
 
 #: How many a smart batch starts with.
 CAREFUL = 4
+#: Seconds; a provider that asks for more is not waited for.
+LONGEST_WAIT = 60.0
 #: Seconds to wait after a refusal that does not say how long.
 _PAUSE = 1.0
 #: Growth of the pace a second while its limit is searched.
@@ -131,20 +133,18 @@ class Pace:
             return
         now = self.clock()
         if left == 0:
-            self._held_until = max(self._held_until, now + reset)
+            self._held_until = max(self._held_until, now + min(reset, LONGEST_WAIT))
         elif left / reset < (self.rate or float("inf")) and reset > 1:
             self._next = max(self._next, now + reset / left)
 
-    def refused(self, error: AiLibError, began: float) -> float:
+    def refused(self, error: AiLibError, began: float) -> None:
         """
-        Take a refusal of one that began at a moment; gives the seconds for which nothing begins.
+        Take a refusal of one that began at a moment.
         """
         now = self.clock()
         wait = error.retry_after or _PAUSE
         self._climbing = False
-        if (
-            began >= self._cut_at
-        ):  # those that began before the last cut say nothing new
+        if began >= self._cut_at:  # those from before the last cut say nothing new
             self._cut_at = now
             if isinstance(error, OverloadedError):
                 self.limit = max(1, self.limit // 2)
@@ -159,4 +159,3 @@ class Pace:
             self._answered, self._since = 0, now + wait
             self._calm_since = self._grown_at = now + wait
         self._held_until = max(self._held_until, now + wait)
-        return wait

@@ -11,10 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 import attrs
 
 from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.pace import Pace
+from ai_lib._core.batch.pace import LONGEST_WAIT, Pace
 from ai_lib._core.batch.progress import BatchProgress, ProgressMeter
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
-from ai_lib._core.errors import AiLibError, OverloadedError, RateLimitError
+from ai_lib._core.errors import (
+    AiLibError,
+    OverloadedError,
+    RateLimitError,
+    StreamCancelledError,
+)
 
 #: How many run at once when nobody says.
 DEFAULT_CONCURRENCY = 16
@@ -22,8 +27,6 @@ DEFAULT_CONCURRENCY = 16
 SMART_CONCURRENCY = 64
 #: A smart batch of so few runs them one after the other.
 _TINY = 3
-#: Seconds; a provider that asks for more is not waited for.
-_LONGEST_WAIT = 60.0
 #: How often an item that was refused for the rate of requests gets another turn.
 _TURNS = 5
 #: How many items may be finished and not taken, or stand behind one that is not finished.
@@ -62,8 +65,8 @@ class Known:
 @attrs.define(kw_only=True)
 class Plan:
     """
-    Hands out requests in order, and takes their results. Not thread-safe, but for ``draw``: the shell
-    holds its lock.
+    Hands out requests in order, and takes their results: ``enter``, ``draw``, ``join``, then ``judge`` and ``put``,
+    or ``leave``. Not thread-safe, but for ``draw``: the shell holds its lock.
 
     Attributes:
         requests: Taken one by one, only when there is room for one more.
@@ -142,28 +145,28 @@ class Plan:
             item = None if self.recall is None else self.recall(request, index)
             if item is not None:
                 return Known(item, recalled=True)
-            if self.key is not None and (found := self._shared(index, request)):
-                if isinstance(found, BatchItem):
-                    return Known(found, recalled=False)
-                continue
             return Task(index, request, time.monotonic())
         self._exhausted = True
         return None
 
-    def _shared(self, index: int, request: ChatCompletionRequest) -> BatchItem | bool:
+    def join(self, drawn: Task | Known) -> Task | Known | None:
         """
-        Give the item of a request that was answered before; ``True``: it waits for one under way.
+        Give what was drawn, or the item of one that was answered alike; ``None``: it waits for one that is under
+        way, so ``leave`` the place.
         """
-        assert self.key is not None
-        key = self.key(request)
+        known = isinstance(drawn, Known) or drawn.index in self._turns
+        if self.key is None or known:
+            return drawn
+        assert isinstance(drawn, Task)
+        key = self.key(drawn.request)
         first = self._firsts.get(key)
         if first is None:
-            self._firsts[key], self._keys[index] = [], key
-            return False
+            self._firsts[key], self._keys[drawn.index] = [], key
+            return drawn
         if isinstance(first, list):
-            first.append((index, request))
-            return True
-        return _item(index, request, first)
+            first.append((drawn.index, drawn.request))
+            return None
+        return Known(_item(drawn.index, drawn.request, first), recalled=False)
 
     def leave(self) -> None:
         """
@@ -191,10 +194,11 @@ class Plan:
             pace is not None
             and isinstance(outcome, RateLimitError | OverloadedError)
             and outcome.is_retryable
+            and (outcome.retry_after or 0.0) <= LONGEST_WAIT
         ):
             turns = self._turns[task.index] = self._turns.get(task.index, 0) + 1
-            wait = pace.refused(outcome, task.began)
-            if turns <= _TURNS and wait <= _LONGEST_WAIT and not self.stopped:
+            pace.refused(outcome, task.began)
+            if turns <= _TURNS and not self.stopped:
                 self._again.append((task.index, task.request))
                 return []
         self._turns.pop(task.index, None)
@@ -228,6 +232,16 @@ class Plan:
             running=self.running, limit=self.concurrency, waiting=held
         )
 
+    def finished(self, taken: Iterable[BatchItem]) -> list[BatchItem]:
+        """
+        Give what was finished when the batch was interrupted, in order: *taken*, and what is ready; not what was
+        cancelled.
+        """
+        items = [*taken, *self._ready.values()]
+        self._ready.clear()
+        kept = [one for one in items if not isinstance(one.error, StreamCancelledError)]
+        return sorted(kept, key=index_of)
+
     def take(self) -> BatchItem | None:
         """
         Take the next item; ``None``: none is ready.
@@ -249,6 +263,13 @@ def _item(index: int, request: ChatCompletionRequest, outcome: Outcome) -> Batch
         response=None if failed else outcome,  # type: ignore[arg-type]  # told apart
         error=outcome if failed else None,  # type: ignore[arg-type]  # likewise
     )
+
+
+def index_of(item: BatchItem) -> int:
+    """
+    Sort items by the order of their requests.
+    """
+    return item.index
 
 
 @attrs.frozen(kw_only=True)
