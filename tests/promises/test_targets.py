@@ -4,14 +4,16 @@ Several targets: failing over, racing, breakers, limits, slots, the retry budget
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import logging
 import threading
 
+import anyio
+import anyio.to_thread
 import faults
 import pytest
-from faults import answer, event, events, refusal, stream
-from twins import KEY, PROMPT, AsyncTwin, Stopwatch, ask, eventually
+from faults import PATIENCE, answer, event, events, refusal, stream
+from twins import KEY, PROMPT, Stopwatch, ask, eventually, make_twin
 
 from ai_lib import (
     AiLibError,
@@ -22,6 +24,7 @@ from ai_lib import (
     Hedge,
     IncompleteStreamError,
     InvalidRequestError,
+    LocalState,
     RateLimit,
     RateLimitedLocallyError,
     RequestTimeoutError,
@@ -198,6 +201,39 @@ def test_lowest_latency_goes_to_the_faster(pair, server, second):
     assert ["slow", "fast", "fast", "fast", "fast", "fast"] == texts
 
 
+def test_port_where_nobody_listens_fails_over(pair, second):
+    """
+    A refused connection goes on to the next target.
+    """
+    second.script(answer("second"))
+    url = f"http://127.0.0.1:{faults.free_port()}/v1"
+    client = pair.client(base_url=url, failover=[target(second)])
+
+    assert "second" == client.chat_completion(ask()).text
+
+
+STRATEGIES = {
+    "cheapest": "cheapest",
+    "weighted": "weighted",
+    "a function": lambda targets: [one for one in targets if one.model == "m2"],
+}
+
+
+@pytest.mark.parametrize("routing", STRATEGIES.values(), ids=STRATEGIES)
+def test_strategies_choose_who_is_asked(pair, server, second, routing):
+    """
+    The second target is asked where it is cheaper, far heavier, or chosen by a function.
+    """
+    server.script(answer("first"))
+    second.script(answer("second"))
+    favoured = target(second, weight=1e9, prices=(0.0, 0.0))
+    client = pair.client(server, failover=[favoured], routing=routing)
+
+    texts = [client.chat_completion(ask()).text for _ in range(3)]
+
+    assert ["second"] * 3 == texts
+
+
 def test_total_bounds_failover(pair, server, second):
     """
     When the time of the call is up, no other target is asked.
@@ -300,34 +336,81 @@ def test_cancel_stops_both_runners(twin, server, second):
     thread.join()
 
     assert isinstance(error, StreamCancelledError)
-    assert seconds < 0.1 + 0.1  # cancelling, and winding up
+    assert seconds < 0.1
+    assert not [one for one in error.attempts if "answered first" in one.error]
     server.until(lambda one: not one.open)
     second.until(lambda one: not one.open)
 
 
-def test_tasks_cancellation_leaves_nothing_of_a_race(server, second):
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_outside_cancellation_leaves_nothing_of_a_race(backend, server, second):
     """
-    An outside cancellation passes through a race unchanged, and closes both connections.
+    A cancellation from outside passes through a race unchanged, closes both connections and leaves no task.
     """
     server.script(faults.raw(faults.stall))
     second.script(faults.raw(faults.stall))
-    twin = AsyncTwin("asyncio")
+    twin = make_twin(backend)
     client = twin.raw_client(server, hedge=Hedge(0.01, target(second)))
+    ended = []
+
+    async def call():
+        try:
+            await client.chat_completion(ask())
+        except anyio.get_cancelled_exc_class():
+            ended.append("cancelled")
+            raise
 
     async def scene():
-        task = asyncio.create_task(client.chat_completion(ask()))
-        await asyncio.to_thread(second.until, lambda one: one.requests)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return len(asyncio.all_tasks())
+        before = len(anyio.get_running_tasks()) if backend == "asyncio" else 0
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await anyio.to_thread.run_sync(second.until, lambda one: one.requests)
+            group.cancel_scope.cancel()
+        after = len(anyio.get_running_tasks()) if backend == "asyncio" else 0
+        return after - before
 
     left = twin.call(scene)
 
     server.until(lambda one: not one.open)
     second.until(lambda one: not one.open)
     twin.close()
-    assert left <= 2
+    assert (["cancelled"], 0) == (ended, left)
+
+
+def test_race_of_streams_that_all_lose(twin, server, second):
+    """
+    When no stream of a race speaks, the error is the first one's, and nothing stays open.
+    """
+    gate = threading.Event()
+    server.script(stream(faults.wait_for(gate), faults.hang_up))
+
+    def fail(exchange):
+        gate.set()
+        return refusal(401)(exchange)
+
+    second.script(fail)
+    client = twin.client(server, hedge=Hedge(0.05, target(second)))
+
+    with pytest.raises(AiLibError) as caught:
+        client.chat_completion_stream(ask())
+
+    assert 2 == len(caught.value.attempts)
+    server.until(lambda one: not one.open)
+
+
+def test_stream_that_won_its_race_may_still_break_off(twin, server, second):
+    """
+    After the first chunk of the winner nothing else is tried.
+    """
+    server.script(faults.raw(faults.stall))
+    second.script(stream(event("hi"), faults.hang_up))
+    client = twin.client(server, hedge=Hedge(0.02, target(second)))
+
+    texts, error = client.chat_completion_stream(ask()).until_failed()
+
+    assert ["hi"] == texts
+    assert isinstance(error, IncompleteStreamError)
+    assert ("hi", 1) == (error.partial.text, len(second.requests))
 
 
 # Breaker and budget
@@ -410,6 +493,132 @@ def test_dead_host_gets_at_most_twice_the_calls(pair, server):
     assert calls < len(server.requests) <= 2 * calls + 10
 
 
+def test_budget_bounds_calls_at_once(pair, server, in_thread):
+    """
+    The same holds for calls in many threads.
+    """
+    server.script(refusal(500))
+    retry = RetryPolicy(attempts=6, backoff=0.001)
+    client = pair.client(server, retry=retry)
+    calls = 60
+
+    futures = [in_thread(client.chat_completion, ask()) for _ in range(calls)]
+    failures = [type(one.exception(PATIENCE)) for one in futures]
+
+    assert [ServerError] * calls == failures
+    assert len(server.requests) <= 2 * calls + 10
+
+
+def test_circuit_that_opens_in_a_call_ends_it_by_what_it_met(pair, server):
+    """
+    A call whose own failures open the circuit raises the provider's error, and asks no more.
+    """
+    server.script(refusal(503))
+    retry = RetryPolicy(attempts=5, backoff=0.001)
+    policy = BreakerPolicy(failures=2, recovery=60)
+    client = pair.client(server, retry=retry, breaker=policy)
+
+    with pytest.raises(ServerError):
+        client.chat_completion(ask())
+
+    assert 2 == len(server.requests)
+
+
+# Stores
+
+
+class SlowStore:
+    """
+    A store of a caller's: one lock and one dict, which says that it may block, and can be out of order.
+    """
+
+    blocking = True
+    salt = b"salt"
+
+    def __init__(self):
+        self.one = LocalState()
+        self.broken = False
+
+    def now(self):
+        """
+        The clock.
+        """
+        return self.one.now()
+
+    def update(self, name, change):
+        """
+        Change a value, or fail.
+        """
+        if self.broken:
+            raise OSError("the store is gone")
+        return self.one.update(name, change)
+
+
+def test_store_that_may_block_keeps_a_breaker(twin, server):
+    """
+    What a blocking store is told arrives, and opens the circuit.
+    """
+    server.script(refusal(500))
+    policy = BreakerPolicy(failures=2, recovery=60)
+    client = twin.client(server, breaker=policy, state_store=SlowStore())
+
+    def opened():
+        try:
+            client.chat_completion(ask())
+        except CircuitOpenError:
+            return True
+        except ServerError:
+            return False
+
+    eventually(opened)
+    assert 2 <= len(server.requests) <= 4
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_answer_is_not_lost_with_the_store(twin, server, function, caplog):
+    """
+    A store that fails when an answer is there costs nobody the answer, and no slot.
+    """
+    store = SlowStore()
+
+    def step(exchange):
+        store.broken = True
+        return good(function, "paid for")(exchange)
+
+    server.script(step)
+    client = twin.client(
+        server, breaker=BreakerPolicy(), state_store=store, max_concurrency=1
+    )
+
+    for _ in range(2):
+        assert "paid for" == whole(getattr(client, function)(ask())).text
+        eventually(lambda: "OSError" in caplog.text)
+        store.broken = False
+
+
+def test_cancelled_call_gives_its_slot_back_with_a_blocking_store(twin, server):
+    """
+    A cancel does not keep a place from being given back, whatever the store is.
+    """
+    server.script(faults.raw(faults.stall), stream(*events("next")))
+    policy = BreakerPolicy()
+    client = twin.client(
+        server, breaker=policy, state_store=SlowStore(), max_concurrency=1
+    )
+    running, handle = client.stream_with_cancel(ask())
+
+    def cancel():
+        server.until(lambda one: one.requests)
+        handle.cancel()
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    running.until_failed()
+    canceller.join()
+
+    assert "next" == client.chat_completion_stream(ask()).until_done().text
+
+
 # Limits and slots
 
 
@@ -446,10 +655,30 @@ def test_wait_past_the_total_is_not_begun(pair, server):
     assert 50 < caught.value.retry_after <= 60
 
 
+def end_by_break(one, handle):
+    """
+    Leave a stream in its loop, as a program that has seen enough does.
+    """
+    for _ in one:
+        one.close()
+        break
+
+
+def end_by_cancel(one, handle):
+    """
+    Cancel a stream, and read on.
+    """
+    handle.cancel()
+    one.until_failed()
+
+
 ENDINGS = {
-    "exhausted": lambda one: one.until_done(),
-    "closed": lambda one: one.close(),
-    "failed": lambda one: one.until_failed(),
+    "exhausted": lambda one, handle: one.until_done(),
+    "closed": lambda one, handle: one.close(),
+    "failed": lambda one, handle: one.until_failed(),
+    "broken out of": end_by_break,
+    "cancelled": end_by_cancel,
+    "dropped": lambda one, handle: None,
 }
 
 
@@ -458,46 +687,54 @@ def test_open_stream_holds_its_slot(twin, server, in_thread, ending):
     """
     An open stream is one of the exchanges under way until it ends, however it does; whoever waits goes then.
     """
-    whole = ending != "failed"
-    pieces = events("hi") if whole else [event("hi"), faults.hang_up]
+    pieces = events("hi", "ho")
+    if ending == "failed":
+        pieces = [event("hi"), faults.hang_up]
     server.script(stream(*pieces), answer("next"))
     client = twin.client(server, max_concurrency=1)
-    held = client.chat_completion_stream(ask())
+    held, handle = client.stream_with_cancel(ask())
+    next(held)
     waiting = in_thread(client.chat_completion, ask())
     other = twin.client(server, max_concurrency=1, timeout=Timeout(total=0.1))
 
     with pytest.raises(RequestTimeoutError, match="max_concurrency"):
         other.chat_completion(ask())
     before = len(server.requests)
-    ENDINGS[ending](held)
+    ENDINGS[ending](held, handle)
+    del held, handle
+    gc.collect()
 
     assert 1 == before
     assert "next" == waiting.result(faults.PATIENCE).text
 
 
-def test_slots_are_never_exceeded(pair, server, in_thread):
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_slots_are_all_used_and_never_exceeded(pair, server, in_thread, function):
     """
-    Of twenty calls at once, no more than three are under way.
+    Of twelve calls or streams at once, three are under way at a time, and never a fourth.
     """
     lock, now, most = threading.Lock(), [0], [0]
+    together = threading.Barrier(3)
 
     def step(exchange):
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        threading.Event().wait(0.01)
+        together.wait(PATIENCE)  # goes on once three are there
         with lock:
             now[0] -= 1
-        return answer("a")(exchange)
+        return good(function, "a")(exchange)
 
     server.script(step)
     client = pair.client(server, max_concurrency=3)
 
-    futures = [in_thread(client.chat_completion, ask()) for _ in range(20)]
-    texts = [one.result(faults.PATIENCE).text for one in futures]
+    def one():
+        return whole(getattr(client, function)(ask())).text
 
-    assert ["a"] * 20 == texts
-    assert most[0] <= 3
+    texts = [one.result(PATIENCE) for one in [in_thread(one) for _ in range(12)]]
+
+    assert ["a"] * 12 == texts
+    assert 3 == most[0]
 
 
 @pytest.mark.parametrize("what", ["slot", "limit"])
@@ -514,14 +751,15 @@ def test_cancel_reaches_a_wait_for_a_slot_or_a_limit(twin, server, what):
     watch = []
 
     def cancel():
+        eventually(lambda: handle._call._wake is not None)  # it waits for its turn
         watch.append(Stopwatch())
         handle.cancel()
 
-    timer = threading.Timer(0.1, cancel)
-    timer.start()
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
     _, error = running.until_failed()
     seconds = watch[0].seconds
-    timer.join()
+    canceller.join()
     held.close()
 
     assert isinstance(error, StreamCancelledError)
