@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 from faults import answer, events, refusal, stream
-from twins import KEY, PROMPT, ask
+from twins import KEY, PROMPT, BlockingTwin, ask
 
-from ai_lib import AuthenticationError, RetryPolicy, Target
+from ai_lib import AuthenticationError, BreakerPolicy, RetryPolicy, Target
 
 pytest.importorskip("opentelemetry.sdk", reason="needs opentelemetry-sdk")
 
@@ -31,7 +31,7 @@ class Collected:
     def __init__(self, **options):
         self._exporter = InMemorySpanExporter()
         self._reader = InMemoryMetricReader()
-        tracers = TracerProvider()
+        self.tracers = tracers = TracerProvider()
         tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.hook = OpenTelemetry(
             tracer_provider=tracers,
@@ -125,3 +125,58 @@ def test_failure_is_the_spans_status(pair, server):
     assert "AuthenticationError" == span.attributes["error.type"]
     assert ["ai_lib.failover"] == [event.name for event in span.events]
     assert PROMPT not in span.to_json()
+
+
+def test_what_comes_after_the_end_is_in_no_span(pair, server):
+    """
+    An event of a call that has ended, such as of who lost a race, begins no span that nobody would end.
+    """
+    server.script(answer("hi"))
+    collected = Collected()
+    told = []
+    client = pair.client(server, hooks=[collected.hook, told.append])
+    client.chat_completion(ask())
+
+    for event in told:
+        collected.hook(event)
+
+    assert 1 == len(collected.spans)
+    assert not collected.hook._spans
+
+
+def test_span_lies_below_the_callers(server):
+    """
+    A call's span is a child of the span in which it is made, a hedged call's too, and is one.
+    """
+    server.script(answer("hi"))
+    collected = Collected()
+    twin = BlockingTwin()
+    client = twin.client(server, hooks=collected.hook, hedge=60.0)
+    tracer = collected.tracers.get_tracer("caller")
+
+    with tracer.start_as_current_span("outer") as outer:
+        client.chat_completion(ask())
+
+    twin.close()
+    inner, _ = collected.spans
+    assert "chat m" == inner.name
+    assert outer.get_span_context().span_id == inner.parent.span_id
+
+
+def test_breaker_and_the_target_that_answered_stand_in_the_span(pair, server):
+    """
+    A circuit that opens is an event, and the span is named for the target that answered.
+    """
+    server.script(refusal(500), answer("hi"))
+    collected = Collected()
+    again = Target("openai", "m2", api_key=KEY, base_url=f"{server.url}/")
+    policy = BreakerPolicy(failures=1)
+    client = pair.client(
+        server, failover=[again], breaker=policy, hooks=collected.hook, api_key=KEY[1:]
+    )
+
+    client.chat_completion(ask())
+
+    (span,) = collected.spans
+    assert ["ai_lib.breaker", "ai_lib.failover"] == [one.name for one in span.events]
+    assert ("chat m2", "m2") == (span.name, span.attributes["gen_ai.request.model"])
