@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging as _logging
 
+from ai_lib import _quiet as _quiet
 from ai_lib._batch import (
     BatchRun,
 )

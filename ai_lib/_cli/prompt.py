@@ -79,7 +79,10 @@ def attach(path: str) -> Part:
         text = _as_text(data)
         if text is not None:
             return TextPart(f"{text_of(Path(path).name)}:\n\n{text}")
-    part = FilePart.from_file(path)
+    try:
+        part = FilePart.from_file(path)
+    except ValueError:
+        raise ValueError(f"{path} is no known image, sound, document or text") from None
     for kind, made in (("image/", ImagePart), ("audio/", AudioPart)):
         if part.mime is not None and part.mime.startswith(kind):
             return made.from_bytes(data, part.mime)

@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
     )
     add_filter(providers, "what a provider's name or dialect must hold")
     providers.add_argument(
-        "--set", action="store_true", help="those alone that are ready to be asked"
+        "--set", action="store_true", help="those alone whose key is set, or not needed"
     )
     providers.add_argument(
         "--json", action="store_true", help="print them as a JSON array"

@@ -8,7 +8,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
+
+import attrs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -184,7 +186,9 @@ class _MarkdownWriter:
 
         self._live = Live(
             console=self._console,
-            get_renderable=lambda: _Tail(self._text, spaced=self._printed),
+            get_renderable=lambda: _Block(
+                text=self._text, spaced=self._printed, whole=False
+            ),
             refresh_per_second=12,
             transient=True,
             redirect_stdout=False,
@@ -198,9 +202,7 @@ class _MarkdownWriter:
             live.stop()
 
     def _print(self, text: str) -> None:
-        if self._printed:
-            self._console.print()
-        self._console.print(_markdown(text))
+        self._console.print(_Block(text=text, spaced=self._printed), end="")
         self._printed = True
 
 
@@ -208,34 +210,81 @@ class _MarkdownWriter:
 _DRAWN = 10_000
 
 
-class _Tail:
+@attrs.frozen(kw_only=True)
+class _Block:
     """
-    The last lines of a block, as many as the screen has: what is above cannot be drawn again.
+    A piece of Markdown as lines without spaces at their ends, so that it can be copied.
+
+    Attributes:
+        text: The Markdown.
+
+        spaced: Whether an empty line stands before it.
+
+        whole: Whether all of it is drawn. Else as many lines as the screen has: what is above cannot be
+            drawn again.
     """
 
-    def __init__(self, text: str, *, spaced: bool) -> None:
-        self._text = text
-        self._spaced = spaced
+    text: str
+    spaced: bool
+    whole: bool = True
 
     def __rich_console__(self, console: Any, options: Any) -> Any:
         from rich.segment import Segment
         from rich.text import Text
 
-        short = len(self._text) <= _DRAWN
-        shown = _markdown(self._text) if short else Text(clean(self._text[-_DRAWN:]))
+        if self.whole or len(self.text) <= _DRAWN:
+            shown = _markdown(self.text)
+        else:
+            shown = Text(clean(self.text[-_DRAWN:]))
         lines = console.render_lines(shown, options, pad=False)
-        if self._spaced:
+        if self.spaced:
             lines.insert(0, [])
-        for line in lines[-max(1, console.height - 1) :]:
-            yield from line
+        for line in lines if self.whole else lines[-max(1, console.height - 1) :]:
+            yield from _trimmed(line)
             yield Segment.line()
+
+
+def _trimmed(line: list[Any]) -> list[Any]:
+    from rich.segment import Segment
+
+    line = list(line)
+    while line and not line[-1].text.strip():
+        line.pop()
+    if line:
+        text, style, *_ = line[-1]
+        line[-1] = Segment(text.rstrip(), style)
+    return line
 
 
 def _markdown(text: str) -> Any:
     from markdown_it import MarkdownIt
-    from rich.markdown import Markdown
+    from rich.markdown import CodeBlock, Markdown
+    from rich.syntax import Syntax
 
-    made = Markdown("", hyperlinks=False)  # an address is shown, not hidden in a word
+    class Code(CodeBlock):
+        """
+        Code in the terminal's own colours, at the margin: it can be copied.
+        """
+
+        def __rich_console__(self, console: Any, options: Any) -> Any:
+            del console, options
+            code = str(self.text).rstrip()
+            yield Syntax(
+                code,
+                self.lexer_name,
+                theme="ansi_dark",
+                background_color="default",
+                word_wrap=True,
+            )
+
+    class Answer(Markdown):
+        elements: ClassVar[dict[str, Any]] = {
+            **Markdown.elements,
+            "fence": Code,
+            "code_block": Code,
+        }
+
+    made = Answer("", hyperlinks=False)  # an address is shown, not hidden in a word
     # Of itself it leaves HTML out, and joins lines that the model has set apart.
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     made.markup = clean(text)
