@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import attrs
 
-from ai_lib._core.providers import ProviderSpec, Quirks
+from ai_lib._core.providers import BatchTerms, ProviderSpec, Quirks
 
 
 class Provider(StrEnum):
@@ -158,6 +158,14 @@ CATALOG: tuple[ProviderSpec, ...] = (
         default_model="gpt-6-luna",
         capabilities=_ALL,
         other_dialects={"openai_responses": "https://api.openai.com/v1"},
+        # openai-python, types/batch_create_params.py, read 2026-11; that a file is for one model says the guide.
+        batch=BatchTerms(
+            api="openai",
+            endpoints={
+                "openai_chat": "/v1/chat/completions",
+                "openai_responses": "/v1/responses",
+            },
+        ),
         verified=_RECORDED,
         docs_url="https://developers.openai.com/api/reference",
         quirks=_OPENAI,
@@ -173,6 +181,8 @@ CATALOG: tuple[ProviderSpec, ...] = (
         default_model="openai/gpt-oss-20b",
         capabilities=("tools", "json_mode", "json_schema", "reasoning", "list_models"),
         other_dialects={"openai_responses": "https://api.groq.com/openai/v1"},
+        # groq-python, types/batch_create_params.py, read 2026-11: 100 MB, from 24h to 7d.
+        batch=BatchTerms(api="openai", max_bytes=100_000_000),
         verified=_RECORDED,
         docs_url="https://console.groq.com/docs/api-reference",
         quirks=Quirks(
@@ -195,6 +205,13 @@ CATALOG: tuple[ProviderSpec, ...] = (
         model_env=("MISTRAL_MODEL",),
         default_model="mistral-small-latest",
         capabilities=(*_OPEN_MODELS, "audio", "files"),
+        # "Batch Processing" and the release note on inline batching of 2026-01, read 2026-11.
+        batch=BatchTerms(
+            api="mistral",
+            max_requests=1_000_000,
+            inline_requests=100,
+            window="24",
+        ),
         verified=_RECORDED,
         docs_url="https://docs.mistral.ai/api",
         quirks=Quirks(
@@ -239,6 +256,15 @@ CATALOG: tuple[ProviderSpec, ...] = (
         other_dialects={
             "openai_responses": "https://{resource}.openai.azure.com/openai/v1"
         },
+        # "Batch deployments", read 2026-11: a job's endpoint is /chat/completions, whatever its lines ask for.
+        batch=BatchTerms(
+            api="openai",
+            endpoints={
+                "openai_chat": "/chat/completions",
+                "openai_responses": "/v1/responses",
+            },
+            endpoint="/chat/completions",
+        ),
         verified=_RECORDED,
         docs_url="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
         # OpenAI sums reasoning up only for organisations that were verified; Azure for all.
@@ -265,6 +291,14 @@ CATALOG: tuple[ProviderSpec, ...] = (
             "json_schema",
             "reasoning",
             "list_models",
+        ),
+        # "Batch processing", read 2026-11: 100,000 requests or 256 MB, of any models.
+        batch=BatchTerms(
+            api="anthropic",
+            endpoints={"anthropic_messages": ""},
+            one_model=False,
+            max_requests=100_000,
+            max_bytes=256_000_000,
         ),
         verified=_RECORDED,
         docs_url="https://platform.claude.com/docs/en/api/messages",
@@ -323,6 +357,8 @@ CATALOG: tuple[ProviderSpec, ...] = (
         other_dialects={
             "anthropic_messages": "https://dashscope.aliyuncs.com/apps/anthropic/v1"
         },
+        # "OpenAI Batch接口兼容", read 2026-11: 50,000 requests, 100 MB.
+        batch=BatchTerms(api="openai", max_bytes=100_000_000),
         verified=_RECORDED,
         docs_url="https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope",
         quirks=Quirks(
@@ -466,6 +502,13 @@ CATALOG: tuple[ProviderSpec, ...] = (
         default_model="openai/gpt-oss-20b",
         capabilities=(*_OPEN_MODELS, "logprobs"),
         other_base_urls={"classic": "https://api.together.xyz/v1"},
+        # "Batch inference" and the reference of POST /batches, read 2026-11; the path of uploads was not.
+        batch=BatchTerms(
+            api="openai",
+            max_bytes=100_000_000,
+            upload_path="/files/upload",
+            upload_fields={"purpose": "batch-api", "file_name": "batch.jsonl"},
+        ),
         verified=_RECORDED,
         docs_url="https://docs.together.ai/reference/chat-completions-1",
         quirks=Quirks(drop=("metadata", "user"), logprobs_count=True),
@@ -605,6 +648,13 @@ CATALOG: tuple[ProviderSpec, ...] = (
         default_model="glm-5.3",
         capabilities=("tools", "images", "json_mode", "reasoning", "list_models"),
         other_base_urls={"coding_plan": "https://open.bigmodel.cn/api/coding/paas/v4"},
+        # The reference of POST /paas/v4/batches, read 2026-11; it names neither a window nor a size.
+        batch=BatchTerms(
+            api="openai",
+            endpoints={"openai_chat": "/v4/chat/completions"},
+            max_bytes=100_000_000,
+            window="",
+        ),
         verified=_RECORDED,
         docs_url="https://docs.bigmodel.cn/api-reference",
         quirks=_GLM,
@@ -665,6 +715,14 @@ CATALOG: tuple[ProviderSpec, ...] = (
         other_dialects={
             "openai_chat": "https://generativelanguage.googleapis.com/v1beta/openai"
         },
+        # "Batch API", read 2026-11: 20 MB with the job itself, 2 GB in a file.
+        batch=BatchTerms(
+            api="gemini",
+            endpoints={"gemini": ""},
+            max_bytes=2_000_000_000,
+            inline_requests=100,
+            window="",
+        ),
         verified=_RECORDED,
         docs_url="https://ai.google.dev/api/generate-content",
         quirks=Quirks(drop=("metadata",), families="gemini", max_stop=5),

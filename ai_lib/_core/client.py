@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -74,6 +74,9 @@ from ai_lib._core.settings import Settings
 from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.timeouts import Timeout
 from ai_lib._core.version import __version__
+
+if TYPE_CHECKING:
+    from ai_lib._core.batch.jobs import ProviderRun
 
 T = TypeVar("T")
 
@@ -872,6 +875,45 @@ class ClientCore:
                 elapsed=call.deadlines.elapsed,
             )
         return won.result
+
+    def provider_run(self, call: Call, **callbacks: Any) -> ProviderRun:
+        """
+        Make a batch at the provider's own API; its flows run under *call*.
+        """
+        from ai_lib._core.batch.apis import Aimed
+        from ai_lib._core.batch.jobs import ProviderRun
+
+        def exchange(request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+            route, secret = yield from self._awake(self.route)
+            ready = self._ready(route, request, secret)
+            call.deadlines.begin_attempt(stream=stream)
+            try:
+                return (yield from self._exchange(call, route, ready, stream=stream))
+            finally:
+                if not stream:
+                    call.deadlines.end_attempt()
+
+        def reading(stream: ByteStream) -> Flow[bytes]:
+            call.deadlines.resume(progressed=True)
+            data = yield from read(stream)
+            call.deadlines.pause()
+            return data
+
+        def aim(request: ChatCompletionRequest) -> Aimed:
+            model = self._known_model(self.route, request.model) or ""
+            route = self.route.suited(request, model)
+            target = attrs.evolve(route.target, model=model)
+            return Aimed(target=target, dialect=route.dialect)
+
+        return ProviderRun(
+            target=self.route.target,
+            aim=aim,
+            exchange=exchange,
+            reading=reading,
+            on_unsupported=self.on_unsupported,
+            limits=self.limits,
+            **callbacks,
+        )
 
     def get_model_info(self, model: str, call: Call) -> Flow[ModelInfo]:
         """

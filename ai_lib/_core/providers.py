@@ -141,6 +141,51 @@ class Quirks:
 
 
 @attrs.frozen(kw_only=True)
+class BatchTerms:
+    """
+    How a provider takes many requests at once, to be answered within hours and for less.
+
+    Attributes:
+        api: The batch API that it speaks, by name; see ``batch.apis``.
+
+        endpoints: The dialects that its jobs take, each with what names it there; empty: the name is in the
+            path.
+
+        endpoint: What a job calls its endpoint, where that is not what its requests do.
+
+        one_model: Whether all requests of a job must be for one model.
+
+        max_requests: How many a job takes.
+
+        max_bytes: How large its input may be.
+
+        inline_requests: How many may be sent with the job itself; more go in a file.
+
+        inline_bytes: How large that may be.
+
+        upload_path: Where files go, behind the base URL.
+
+        upload_fields: What is said of a file beside its content.
+
+        window: In what time a job is asked to be done, in the provider's words; empty: it is not asked.
+    """
+
+    api: str
+    endpoints: Mapping[str, str] = attrs.field(
+        factory=lambda: {"openai_chat": "/v1/chat/completions"}
+    )
+    endpoint: str = ""
+    one_model: bool = True
+    max_requests: int = 50_000
+    max_bytes: int = 200_000_000
+    inline_requests: int = 0
+    inline_bytes: int = 10_000_000
+    upload_path: str = "/files"
+    upload_fields: Mapping[str, str] = attrs.field(factory=lambda: {"purpose": "batch"})
+    window: str = "24h"
+
+
+@attrs.frozen(kw_only=True)
 class ProviderSpec:
     """
     A company or server that answers, as a record.
@@ -200,6 +245,8 @@ class ProviderSpec:
 
         embedded: Whether this library runs the server itself, as a child process.
 
+        batch: Its batch API; ``None``: it has none that is known here.
+
         sunset: What is known of its end; empty: nothing.
 
         verified: How the record was checked: ``"recorded traffic"``, ``"real server"``
@@ -235,6 +282,7 @@ class ProviderSpec:
     other_base_urls: Mapping[str, str] = attrs.field(factory=dict)
     other_dialects: Mapping[str, str] = attrs.field(factory=dict)
     embedded: bool = False
+    batch: BatchTerms | None = None
     sunset: str = ""
     verified: str = "documentation"
     docs_url: str = ""

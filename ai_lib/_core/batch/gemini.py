@@ -1,0 +1,265 @@
+"""
+The Gemini API's batches: few requests go with the job, more in a file.
+
+python-genai ``batches.py`` (paths, ``inputConfig``, ``metadata.state``, ``responsesFile``,
+``inlinedResponses``), ``_transformers.py`` (states) and ``_extra_utils.py`` (headers of an upload), "Batch API";
+all read 2026-11. A file is downloaded by its name, never from a URL that the provider gives; an upload goes
+where the provider says, if that is the same origin.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from ai_lib._core.batch.apis import (
+    Exchange,
+    JobInput,
+    JobState,
+    JobStatus,
+    Problem,
+    ProviderJob,
+    Result,
+    answered,
+    counted,
+    download,
+    job_id_of,
+    path_part,
+)
+from ai_lib._core.dialects._shared import (
+    as_count,
+    as_dict,
+    as_list,
+    as_text,
+    decode_body,
+    decode_json,
+    encode_json,
+    unreadable,
+)
+from ai_lib._core.errors import InvalidResponseError
+from ai_lib._core.flow import Flow
+from ai_lib._core.http import HttpRequest, HttpResponse
+from ai_lib._core.providers import ResolvedTarget
+
+_STATES: dict[str, JobState] = {
+    "SUCCEEDED": "completed",
+    "PARTIALLY_SUCCEEDED": "completed",
+    "FAILED": "failed",
+    "EXPIRED": "expired",
+    "CANCELLED": "cancelled",
+}
+
+#: Codes of gRPC as the statuses that stand for them. google.rpc.Code.
+_STATUSES = {
+    1: 499,
+    2: 500,
+    3: 400,
+    4: 504,
+    5: 404,
+    6: 409,
+    7: 403,
+    8: 429,
+    9: 400,
+    10: 409,
+    11: 400,
+    12: 501,
+    13: 500,
+    14: 503,
+    15: 500,
+    16: 401,
+}
+
+_BATCH = re.compile(r"batches/[\w.-]*\w[\w.-]*", re.ASCII)
+_FILE = re.compile(r"files/[\w.-]*\w[\w.-]*", re.ASCII)
+
+
+def encode_entry(custom_id: str, body: bytes, endpoint: str) -> bytes:  # noqa: ARG001  # the path names it
+    """
+    Wrap the body of one request, as a line of a file.
+    """
+    return encode_json({"key": custom_id})[:-1] + b',"request":' + body + b"}"
+
+
+def submit(exchange: Exchange, upload: Exchange, job: JobInput) -> Flow[str]:
+    """
+    Make a job, its requests with it or in a file.
+    """
+    target = job.target
+    source: dict[str, Any]
+    if job.inline:
+        source = {"requests": {"requests": [_inlined(one) for one in job.entries]}}
+    else:
+        source = {"fileName": (yield from _uploaded(upload, job))}
+    request = HttpRequest(
+        url=f"{target.base_url}/models/{path_part(_bare(target.model))}"
+        ":batchGenerateContent",
+        headers={"content-type": "application/json", **job.headers},
+        body=encode_json({"batch": {"displayName": "ai-lib", "inputConfig": source}}),
+    )
+    response = yield from exchange(request, False)
+    body = as_dict(decode_body(target, response))
+    name = job_id_of(target, response, body, "name")
+    return _checked(target, name, _BATCH)
+
+
+def _bare(model: str) -> str:
+    return model.removeprefix("models/")
+
+
+def _inlined(entry: bytes) -> dict[str, Any]:
+    line = decode_json(entry)
+    return {"request": line["request"], "metadata": {"key": line["key"]}}
+
+
+def _checked(target: ResolvedTarget, name: str, form: re.Pattern[str]) -> str:
+    """
+    Give a name that becomes part of a path.
+
+    Raises:
+        InvalidResponseError: It is none.
+    """
+    if form.fullmatch(name):
+        return name
+    raise InvalidResponseError(
+        f"{target.provider} names a file or a batch in no known way: {name[:80]!r}",
+        provider=target.provider,
+    )
+
+
+def _beside(target: ResolvedTarget, kind: str, path: str) -> str:
+    """
+    Build a URL of the hosts' other half: ``/v1beta`` becomes ``/upload/v1beta``.
+    """
+    root, _, version = target.base_url.rpartition("/")
+    return f"{root}/{kind}/{version}/{path}"
+
+
+def _uploaded(upload: Exchange, job: JobInput) -> Flow[str]:
+    """
+    Upload the requests as a file in two steps, and give its name.
+    """
+    target = job.target
+    content = b"\n".join(job.entries) + b"\n"
+    begin = HttpRequest(
+        url=_beside(target, "upload", "files"),
+        headers={
+            "content-type": "application/json",
+            "x-goog-upload-protocol": "resumable",
+            "x-goog-upload-command": "start",
+            "x-goog-upload-header-content-length": str(len(content)),
+            "x-goog-upload-header-content-type": "application/jsonl",
+        },
+        body=encode_json({"file": {"displayName": "ai-lib"}}),
+    )
+    response = yield from upload(begin, False)
+    where = response.headers.get("x-goog-upload-url", "")
+    if not _same_origin(where, target.base_url):
+        host = urlsplit(where).hostname or "nowhere"
+        raise InvalidResponseError(
+            f"{target.provider} wants the file uploaded to {host}, which is not where its"
+            " key belongs; nothing was sent there.",
+            provider=target.provider,
+        )
+    finish = HttpRequest(
+        url=where,
+        headers={
+            "content-type": "application/jsonl",
+            "x-goog-upload-offset": "0",
+            "x-goog-upload-command": "upload, finalize",
+        },
+        body=content,
+    )
+    response = yield from upload(finish, False)
+    body = as_dict(as_dict(decode_body(target, response)).get("file"))
+    return _checked(target, job_id_of(target, response, body, "name"), _FILE)
+
+
+def _same_origin(url: str, other: str) -> bool:
+    try:
+        one, two = urlsplit(url), urlsplit(other)
+        return (one.scheme, one.netloc) == (two.scheme, two.netloc)
+    except ValueError:
+        return False
+
+
+def status_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
+    """
+    The request that asks how far a job is; of one without a file the answers too.
+    """
+    return HttpRequest(method="GET", url=f"{target.base_url}/{_name(target, job)}")
+
+
+def cancel_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
+    """
+    The request that ends a job early.
+    """
+    return HttpRequest(url=f"{target.base_url}/{_name(target, job)}:cancel", body=b"")
+
+
+def _name(target: ResolvedTarget, job: ProviderJob) -> str:
+    return _checked(target, job.id, _BATCH)
+
+
+def decode_status(
+    target: ResolvedTarget, job: ProviderJob, response: HttpResponse
+) -> JobStatus:
+    """
+    Read how far a job is.
+
+    Raises:
+        InvalidResponseError: It says nothing of a job.
+    """
+    body = as_dict(decode_body(target, response))
+    facts = as_dict(body.get("metadata")) or body
+    word = as_text(facts.get("state"))
+    if not word and "done" not in body:
+        raise unreadable(target, response, f"without a state of batch {job.id}")
+    error = as_dict(body.get("error"))
+    bare = word.removeprefix("BATCH_STATE_").removeprefix("JOB_STATE_")
+    state = _STATES.get(bare, "running")
+    if state == "running" and body.get("done") is True:
+        state = "failed" if error else "completed"
+    output = as_dict(facts.get("output")) or as_dict(body.get("response"))
+    file = as_text(output.get("responsesFile"))
+    inlined = as_dict(output.get("inlinedResponses")).get("inlinedResponses")
+    stats = _whole_numbers(as_dict(facts.get("batchStats")))
+    words = as_text(error.get("message"))
+    return JobStatus(
+        state=state,
+        word=word,
+        total=counted(stats, "requestCount"),
+        done=counted(stats, "successfulRequestCount"),
+        failed=counted(stats, "failedRequestCount"),
+        problems=(Problem(words=words, code=as_text(error.get("status"))),)
+        if words
+        else (),
+        sources=(_file_request(target, file),) if file else (),
+        entries=tuple(as_list(inlined)),
+    )
+
+
+def _whole_numbers(stats: dict[str, Any]) -> dict[str, int]:
+    # 64-bit numbers are strings in Google's JSON.
+    return {name: int(text) for name, text in stats.items() if str(text).isdecimal()}
+
+
+def _file_request(target: ResolvedTarget, file: str) -> HttpRequest:
+    path = f"{_checked(target, file, _FILE)}:download?alt=media"
+    return download(_beside(target, "download", path))
+
+
+def decode_result(entry: Any) -> Result | None:
+    """
+    Read a line of a file of results, or one that came with the status.
+    """
+    entry = as_dict(entry)
+    custom_id = as_text(entry.get("key") or as_dict(entry.get("metadata")).get("key"))
+    if not custom_id:
+        return None
+    error = as_dict(entry.get("error")) or as_dict(entry.get("status"))
+    if error and not entry.get("response"):
+        code = as_count(error.get("code")) or 0
+        status = code if 400 <= code <= 599 else _STATUSES.get(code, 500)
+        return Result(custom_id=custom_id, outcome=answered(status, {"error": error}))
+    return Result(custom_id=custom_id, outcome=answered(200, entry.get("response")))

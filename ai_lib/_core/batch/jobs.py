@@ -1,0 +1,638 @@
+"""
+Requests through a provider's own batch API: submitted, waited for, fetched, as flows.
+
+Used in this order: ``submit`` with all requests, and what the journal noted of an earlier run; then ``collect``,
+which tells of each item once, in the order in which results come. ``cancel`` may run in between, as a flow of a
+call of its own; ``collect`` then brings what was finished. Each flow may be run again after it was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+import attrs
+
+from ai_lib._core.batch.apis import (
+    Aimed,
+    BatchApi,
+    Exchange,
+    JobInput,
+    JobStatus,
+    Problem,
+    ProviderJob,
+    Result,
+    batch_api_named,
+    jobs_in,
+    mark_of,
+)
+from ai_lib._core.batch.records import content_key
+from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
+from ai_lib._core.dialects import OnUnsupported
+from ai_lib._core.dialects._hints import request_id_of
+from ai_lib._core.dialects._shared import Adjustments, bounded
+from ai_lib._core.errors import (
+    AiLibError,
+    ApiError,
+    InvalidRequestError,
+    InvalidResponseError,
+    NetworkError,
+    NotFoundError,
+    RequestTimeoutError,
+    ResponseTooLargeError,
+    StreamCancelledError,
+    UnsupportedFeatureError,
+)
+from ai_lib._core.failures import bare
+from ai_lib._core.flow import Close, Flow, Sleep, read
+from ai_lib._core.http import (
+    DEFAULT_LIMITS,
+    ByteStream,
+    HttpRequest,
+    HttpResponse,
+    SizeLimits,
+)
+from ai_lib._core.inflate import Inflater
+from ai_lib._core.providers import BatchTerms, ResolvedTarget
+
+Outcome = ChatCompletionResponse | AiLibError
+
+#: A job's input is made in memory, so it is kept below this, whatever the provider takes.
+_MOST_BYTES = 100_000_000
+#: What can be made of an error of one item or one job; anything else ends the batch.
+_TOLD = (ApiError, NetworkError, InvalidResponseError, UnsupportedFeatureError)
+
+
+@attrs.frozen(kw_only=True)
+class Polling:
+    """
+    How often a provider is asked.
+
+    Attributes:
+        first: Seconds between the first two questions.
+
+        factor: By how much each next wait is longer.
+
+        longest: Seconds; no wait is longer, unless the provider asks for it.
+
+        attempts: How often something is tried that fails and may work later; a question how far a job is
+            is asked without end.
+    """
+
+    first: float = 5.0
+    factor: float = 1.5
+    longest: float = 60.0
+    attempts: int = 6
+
+    def waits(self) -> Iterator[float]:
+        """
+        Give the waits, one after another.
+        """
+        wait = self.first
+        while True:
+            yield wait
+            wait = min(wait * self.factor, self.longest)
+
+
+@attrs.frozen
+class _Entry:
+    """
+    An item that is under way.
+    """
+
+    index: int
+    aimed: Aimed
+    warnings: tuple[str, ...]
+
+
+@attrs.define(kw_only=True)
+class _Open:
+    """
+    A job that is still being filled.
+    """
+
+    target: ResolvedTarget
+    headers: dict[str, str]
+    entries: list[bytes] = attrs.field(factory=list)
+    ids: list[str] = attrs.field(factory=list)
+    size: int = 0
+
+
+@attrs.define(kw_only=True, repr=False)
+class ProviderRun:
+    """
+    A batch at a provider's own batch API. Not thread-safe.
+
+    Attributes:
+        target: Where it goes.
+
+        aim: Tells for a request its target and dialect, its model named; may raise an ``AiLibError``, which
+            becomes the item's.
+
+        exchange: Sends one request; an error status is raised as what it means.
+
+        tell: Is given each item's index and what came of it, once.
+
+        note: Keeps a job on disk under a name before anything else is done; ``None`` takes it back, once
+            all of its items were told of.
+
+        watch: Is told how far a job is, each time that it was asked.
+
+        on_unsupported: As the client's.
+
+        polling: How often it is asked.
+
+        limits: Of sizes.
+
+        reading: Reads from an open body.
+
+        jobs: Those under way.
+    """
+
+    target: ResolvedTarget
+    aim: Callable[[ChatCompletionRequest], Aimed]
+    exchange: Exchange
+    tell: Callable[[int, Outcome], object]
+    note: Callable[[str, Any], object] = lambda _name, _value: None
+    watch: Callable[[ProviderJob, JobStatus], object] = lambda _job, _status: None
+    on_unsupported: OnUnsupported = "warn"
+    polling: Polling = attrs.field(factory=Polling)
+    limits: SizeLimits = DEFAULT_LIMITS
+    reading: Callable[[ByteStream], Flow[bytes]] = read
+    jobs: list[ProviderJob] = attrs.field(factory=list, init=False)
+    _terms: BatchTerms = attrs.field(init=False)
+    _api: BatchApi = attrs.field(init=False)
+    _entries: dict[str, _Entry] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        terms = self.target.spec.batch
+        if terms is None:
+            raise UnsupportedFeatureError(
+                f"{self.target.provider} has no batch API that is known here:"
+                ' ask with mode="live".',
+                provider=self.target.provider,
+            )
+        self._terms, self._api = terms, batch_api_named(terms.api)
+
+    # In
+
+    def submit(
+        self,
+        requests: Iterable[tuple[int, ChatCompletionRequest]],
+        notes: Mapping[str, Any] | None = None,
+    ) -> Flow[None]:
+        """
+        Submit what no job of an earlier run holds; a job is noted before the next is made.
+
+        Args:
+            requests: Each with its index.
+
+            notes: Of the journal, by name.
+        """
+        self.jobs = jobs_in(notes or {}, self.target)
+        known = {mark for job in self.jobs for mark in job.marks}
+        counts: dict[bytes, int] = {}
+        filling: dict[tuple[str, ...], _Open] = {}
+        for index, request in requests:
+            try:
+                custom_id = _custom_id(request, counts)
+                aimed, encoded = self._encode(request)
+            except AiLibError as error:
+                self.tell(index, bare(error))
+                continue
+            self._entries[custom_id] = _Entry(index, aimed, encoded.warnings)
+            if mark_of(custom_id) in known:
+                continue
+            endpoint = self._terms.endpoints[aimed.target.dialect]
+            entry = self._api.encode_entry(custom_id, encoded.body or b"", endpoint)
+            group, opened = self._group(filling, aimed, encoded)
+            if self._full(opened, entry):
+                yield from self._submit(opened)
+                filling[group] = opened = _Open(
+                    target=opened.target, headers=opened.headers
+                )
+            opened.entries.append(entry)
+            opened.ids.append(custom_id)
+            opened.size += len(entry) + 1
+        for opened in filling.values():
+            yield from self._submit(opened)
+
+    def _encode(self, request: ChatCompletionRequest) -> tuple[Aimed, HttpRequest]:
+        """
+        Have the dialect write a request as if it went alone.
+        """
+        aimed = self.aim(request)
+        target = aimed.target
+        if target.dialect not in self._terms.endpoints:
+            taken = ", ".join(self._terms.endpoints)
+            raise UnsupportedFeatureError(
+                f"{target.provider} takes batches in {taken}, not in {target.dialect}.",
+                provider=target.provider,
+                model=target.model or None,
+            )
+        encoded = aimed.dialect.encode_request(
+            target, request, stream=False, on_unsupported=self.on_unsupported
+        )
+        fit = Adjustments(target.provider, self.on_unsupported)
+        if request.extra_headers:
+            fit.leave_out("extra_headers", why="in a batch")
+        warnings = (*encoded.warnings, *fit.warnings)
+        return aimed, attrs.evolve(encoded, warnings=warnings)
+
+    def _group(
+        self,
+        filling: dict[tuple[str, ...], _Open],
+        aimed: Aimed,
+        encoded: HttpRequest,
+    ) -> tuple[tuple[str, ...], _Open]:
+        """
+        Find the job for a request: of one endpoint, one model and the same headers.
+        """
+        headers = {
+            name.lower(): value
+            for name, value in encoded.headers.items()
+            if name.lower() not in ("content-type", "accept")
+        }
+        model = aimed.target.model if self._terms.one_model else ""
+        words = (text for pair in sorted(headers.items()) for text in pair)
+        group = (aimed.target.dialect, model, *words)
+        if group not in filling:
+            target = attrs.evolve(aimed.target, model=model)
+            filling[group] = _Open(target=target, headers=headers)
+        return group, filling[group]
+
+    def _full(self, opened: _Open, entry: bytes) -> bool:
+        terms = self._terms
+        most = min(terms.max_bytes, _MOST_BYTES)
+        many = len(opened.entries) >= terms.max_requests
+        return bool(opened.entries) and (many or opened.size + len(entry) + 1 > most)
+
+    def _submit(self, opened: _Open) -> Flow[None]:
+        """
+        Make a job; what it is refused for is what its items end in.
+        """
+        made = JobInput(
+            target=opened.target,
+            terms=self._terms,
+            headers=opened.headers,
+            entries=opened.entries,
+            size=opened.size,
+        )
+        try:
+            job_id = yield from self._api.submit(self._once, self._again, made)
+        except _TOLD as error:
+            for custom_id in opened.ids:
+                self._end(custom_id, deepcopy(bare(error)))
+            return
+        job = ProviderJob(
+            provider=self.target.provider,
+            base_url=self.target.base_url,
+            id=job_id,
+            inline=made.inline,
+            marks=tuple(map(mark_of, opened.ids)),
+        )
+        self.note(job.note, job.to_json())
+        self.jobs.append(job)
+
+    # Out
+
+    def collect(self) -> Flow[None]:
+        """
+        Wait until every job is over, and tell of every item.
+
+        A question that fails and may work later is asked again, without end: the job goes on meanwhile.
+
+        Raises:
+            AiLibError: It cannot work; the jobs stay noted.
+        """
+        waits = self.polling.waits()
+        unreadable = 0
+        while self.jobs:
+            asked_to_wait = 0.0
+            for job in tuple(self.jobs):
+                try:
+                    status = yield from self._ask(job)
+                except NotFoundError as error:
+                    self._close(job, bare(error))
+                    continue
+                except InvalidResponseError:
+                    unreadable += 1
+                    if unreadable > self.polling.attempts:
+                        raise
+                    continue
+                except AiLibError as error:
+                    if not error.is_retryable:
+                        raise
+                    asked_to_wait = max(asked_to_wait, error.retry_after or 0.0)
+                    continue
+                unreadable = 0
+                self.watch(job, status)
+                if status.state != "running":
+                    yield from self._deliver(job, status)
+            if self.jobs:
+                yield Sleep(max(next(waits), asked_to_wait))
+
+    def cancel(self) -> Flow[None]:
+        """
+        Ask that every job end early; ``collect`` brings what was finished.
+
+        Raises:
+            AiLibError: The first that could not be asked; the others were.
+        """
+        failed: AiLibError | None = None
+        for job in self.jobs:
+            try:
+                yield from self._again(
+                    self._api.cancel_request(self.target, job), False
+                )
+            except (InvalidRequestError, NotFoundError):
+                pass  # it is over already
+            except _TOLD as error:
+                if error.status_code != 409:
+                    failed = failed or error
+        if failed is not None:
+            raise failed
+
+    def _ask(self, job: ProviderJob) -> Flow[JobStatus]:
+        request = self._api.status_request(self.target, job)
+        response = yield from self.exchange(request, False)
+        return self._api.decode_status(self.target, job, response)
+
+    def _deliver(self, job: ProviderJob, status: JobStatus) -> Flow[None]:
+        """
+        Tell of every item of a job that is over.
+        """
+        for entry in status.entries:
+            self._take(entry)
+        gone: AiLibError | None = None
+        for source in status.sources:
+            try:
+                oversize = yield from self._fetch(source)
+            except (NotFoundError, ResponseTooLargeError) as error:
+                gone = bare(error)
+                continue
+            if oversize:
+                gone = ResponseTooLargeError(
+                    f"{self.target.provider} gave {oversize} results that are larger than"
+                    f" {self.limits.event:,} bytes.",
+                    provider=self.target.provider,
+                )
+        self._close(job, gone, status)
+
+    def _fetch(self, source: HttpRequest) -> Flow[int]:
+        """
+        Read a file of results line by line; one that breaks off is read again, told items passed over.
+
+        Returns:
+            How many lines were too long to be read.
+        """
+        headers = {**source.headers, "accept-encoding": "identity"}
+        request = attrs.evolve(source, headers=headers)
+        failures = 0
+        waits = self.polling.waits()
+        while True:
+            left = len(self._entries)
+            try:
+                return (yield from self._read_lines(request))
+            except AiLibError as error:
+                failures = 1 if len(self._entries) < left else failures + 1
+                if not error.is_retryable or failures >= self.polling.attempts:
+                    raise
+                yield Sleep(max(next(waits), error.retry_after or 0.0))
+
+    def _read_lines(self, request: HttpRequest) -> Flow[int]:
+        response = yield from self.exchange(request, True)
+        lines = _Lines(self.limits.event)
+        if response.stream is None:
+            self._take_lines(lines.feed(response.body))
+        else:
+            inflater = Inflater(response.headers.get("content-encoding", ""))
+            try:
+                while data := (yield from self.reading(response.stream)):
+                    self._take_lines(lines.feed(inflater.feed(data)))
+                    while inflater.pending:
+                        self._take_lines(lines.feed(inflater.feed(b"")))
+            except BaseException:
+                yield Close(response.stream)
+                raise
+            yield Close(response.stream)
+        self._take_lines(lines.close())
+        return lines.oversize
+
+    def _take_lines(self, lines: list[bytes]) -> None:
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError):
+                continue  # whose it is cannot be told: the item ends as not mentioned
+            self._take(entry)
+
+    def _take(self, entry: Any) -> None:
+        """
+        Tell of the item that one result is about, if it was not told of.
+        """
+        result = self._api.decode_result(entry)
+        if result is None or result.custom_id not in self._entries:
+            return
+        self._end(
+            result.custom_id, self._outcome(self._entries[result.custom_id], result)
+        )
+
+    def _outcome(self, entry: _Entry, result: Result) -> Outcome:
+        """
+        Have the dialect read an answer as if it had come alone.
+        """
+        target = entry.aimed.target
+        answer = result.outcome
+        if not isinstance(answer, HttpResponse):
+            return _unanswered(target, answer)
+        try:
+            if answer.status >= 400:
+                return bare(entry.aimed.dialect.decode_error(target, answer))
+            decoded = entry.aimed.dialect.decode_response(target, answer)
+        except AiLibError as error:
+            return bare(error)
+        if not isinstance(decoded, ChatCompletionResponse):
+            return InvalidResponseError(
+                f"{target.provider} put a ticket among the results of a batch.",
+                provider=target.provider,
+            )
+        return attrs.evolve(
+            decoded,
+            provider=target.provider,
+            request_id=decoded.request_id or request_id_of(answer.headers),
+            warnings=(*entry.warnings, *decoded.warnings),
+        )
+
+    def _close(
+        self,
+        job: ProviderJob,
+        error: AiLibError | None,
+        status: JobStatus | None = None,
+    ) -> None:
+        """
+        Tell of what a job says nothing of, and forget it.
+        """
+        places = {mark: place for place, mark in enumerate(job.marks, 1)}
+        for custom_id in tuple(self._entries):
+            place = places.get(mark_of(custom_id))
+            if place is not None:
+                outcome = deepcopy(error) if error else None
+                self._end(custom_id, outcome or self._silent(job, status, place))
+        self.jobs.remove(job)
+        self.note(job.note, None)
+
+    def _silent(
+        self, job: ProviderJob, status: JobStatus | None, place: int
+    ) -> AiLibError:
+        """
+        Say why an item has no result.
+        """
+        target = self.target
+        if status is not None and status.state == "failed":
+            return _refused(target, job, status.problems, place)
+        if status is not None and status.state in ("expired", "cancelled"):
+            return _unanswered(target, status.state)
+        return InvalidResponseError(
+            f"{target.provider} says nothing of this request in the results of batch"
+            f" {job.id}.",
+            provider=target.provider,
+        )
+
+    def _end(self, custom_id: str, outcome: Outcome) -> None:
+        entry = self._entries.pop(custom_id)
+        if isinstance(outcome, AiLibError) and outcome.model is None:
+            outcome.model = entry.aimed.target.model or None
+        self.tell(entry.index, outcome)
+
+    # Exchanges
+
+    def _once(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+        """
+        Send what makes a job: again only if the provider said that it made none.
+        """
+        try:
+            return (yield from self._tries(request, stream, (ApiError,)))
+        except NetworkError as error:
+            words = (
+                "whether the batch was made is not known; look before you send it again"
+            )
+            error.args = (f"{error.message.rstrip('.')}: {words}.",)
+            error.retryable = False
+            raise
+
+    def _again(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+        """
+        Send what does no harm when it is sent twice.
+        """
+        return (yield from self._tries(request, stream, (ApiError, NetworkError)))
+
+    def _tries(
+        self,
+        request: HttpRequest,
+        stream: bool,
+        kinds: tuple[type[AiLibError], ...],
+    ) -> Flow[HttpResponse]:
+        waits = self.polling.waits()
+        for left in range(self.polling.attempts - 1, -1, -1):
+            try:
+                return (yield from self.exchange(request, stream))
+            except kinds as error:
+                if not left or not error.is_retryable:
+                    raise
+                wait = error.retry_after
+            yield Sleep(max(next(waits), wait or 0.0))
+        raise AssertionError  # the last one returns or raises
+
+
+def _custom_id(request: ChatCompletionRequest, counts: dict[bytes, int]) -> str:
+    """
+    Name a request by its content, and how many like it came before: the same after a restart, whatever the
+    order. Letters, digits and a hyphen, below 64: what the strictest takes.
+    """
+    key = content_key(request)
+    counts[key] = number = counts.get(key, -1) + 1
+    return f"{key.hex()}-{number}"
+
+
+def _unanswered(target: ResolvedTarget, why: str) -> AiLibError:
+    if why == "expired":
+        return RequestTimeoutError(
+            f"{target.provider} let the batch expire before it came to this request.",
+            provider=target.provider,
+            code="batch_expired",
+        )
+    return StreamCancelledError(
+        "The batch was cancelled before its turn came.",
+        provider=target.provider,
+        code="batch_cancelled",
+    )
+
+
+def _refused(
+    target: ResolvedTarget, job: ProviderJob, problems: tuple[Problem, ...], place: int
+) -> AiLibError:
+    """
+    Say why a job was refused, of the item that is at fault what is wrong with it.
+    """
+    own = [one for one in problems if one.line == place]
+    told = own or problems
+    words = " ".join(dict.fromkeys(one.words for one in told if one.words))
+    code = next((one.code for one in told if one.code), None)
+    named = any(one.line is not None for one in problems)
+    whose = " for another of its requests" if named and not own else ""
+    end = f": {bounded(words, 1000)}" if words else "."
+    return InvalidRequestError(
+        f"{target.provider} refused batch {job.id}{whose}{end}",
+        provider=target.provider,
+        code=code,
+    )
+
+
+@attrs.define
+class _Lines:
+    """
+    Cuts bytes into lines, and drops those that are too long.
+
+    Attributes:
+        oversize: How many those were.
+    """
+
+    limit: int
+    oversize: int = 0
+    _rest: bytearray = attrs.field(factory=bytearray)
+    _skipping: bool = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """
+        Take the next bytes, give the lines that they complete.
+        """
+        *whole, rest = data.split(b"\n")
+        found = [self._complete(piece) for piece in whole]
+        self._add(rest)
+        return [line for line in found if line]
+
+    def close(self) -> list[bytes]:
+        """
+        Give the last line, if it had no end.
+        """
+        line = self._complete(b"")
+        return [line] if line else []
+
+    def _add(self, piece: bytes) -> None:
+        if self._skipping:
+            return
+        self._rest += piece
+        if len(self._rest) > self.limit:
+            self._rest.clear()
+            self._skipping = True
+            self.oversize += 1
+
+    def _complete(self, piece: bytes) -> bytes:
+        self._add(piece)
+        line = bytes(self._rest)
+        self._rest.clear()
+        self._skipping = False
+        return line.strip()
