@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import Known, Outcome, Plan, Task, index_of
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
-from ai_lib._core.errors import AiLibError
+from ai_lib._core.errors import AiLibError, StreamCancelledError
+from ai_lib._core.flow import Flow
 
 if TYPE_CHECKING:
+    from ai_lib._core.batch.provided import Provide
     from ai_lib._host.journal import Journal
     from ai_lib._host.progress import Progress
 
-Ask = Callable[[ChatCompletionRequest, Call], ChatCompletionResponse]
+Ask = Callable[[ChatCompletionRequest, Call], Flow[ChatCompletionResponse]]
 
 #: Seconds; how long a batch that is stopped waits for calls that were cancelled.
 _PATIENCE = 5.0
@@ -38,23 +41,29 @@ class BatchRun:
     def __init__(
         self,
         plan: Plan,
+        *,
         ask: Ask,
+        drive: Callable[[Flow[Any], Call], Any],
         begin: Callable[[], Call],
         open_journal: Callable[[], Journal] | None = None,
         progress: Progress | None = None,
+        provide: Provide | None = None,
     ) -> None:
         self._plan = plan
         self._ask = ask
+        self._drive = drive
         self._begin = begin
         self._open_journal = open_journal
         self._journal: Journal | None = None
         self._progress = progress
+        self._provide = provide
         self._changed = threading.Condition()
         self._drawing = threading.Lock()
         self._workers = self._busy = 0
         self._started = False
         self._calls: set[Call] = set()
         self._failure: BaseException | None = None
+        self._cancelled = False
 
     def __iter__(self) -> Self:
         return self
@@ -74,7 +83,7 @@ class BatchRun:
         self._started = True
         if self._open_journal is not None:
             self._journal = self._open_journal()
-            self._plan.recall = self._journal.recall
+            self._plan.consult(self._journal)
         with self._changed:
             self._add_worker()
 
@@ -108,7 +117,11 @@ class BatchRun:
         """
         Begin nothing more, and stop what runs: those items end in a ``StreamCancelledError``. What is finished
         is kept, and still comes. Thread-safe; allowed twice, and after the end.
+
+        With ``mode="provider"`` the provider is asked to end its jobs, and what it has finished by then is
+        waited for; a second time that is not.
         """
+        self._cancelled = True
         self._stop(None)
 
     def __enter__(self) -> Self:
@@ -120,7 +133,7 @@ class BatchRun:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.cancel()
+        self._stop(None)
         self._wait_for_the_busy()
         self._wind_up()
 
@@ -163,8 +176,11 @@ class BatchRun:
 
     def _work(self) -> None:
         try:
-            while (drawn := self._next()) is not None:
-                self._one(drawn)
+            if self._provide is not None:
+                self._have_provided(self._provide)
+            else:
+                while (drawn := self._next()) is not None:
+                    self._one(drawn)
         except BaseException as error:  # noqa: BLE001  # raised where items are taken
             self._stop(error)
         finally:
@@ -221,10 +237,50 @@ class BatchRun:
             with self._changed:
                 self._busy -= 1
                 self._changed.notify_all()
+        self._show()
+
+    def _show(self) -> None:
         if self._progress is not None and self._progress.due:
             with self._changed:
                 snapshot = self._plan.progress()
             self._progress.tell(snapshot)
+
+    def _have_provided(self, provide: Provide) -> None:
+        """
+        Have the provider work everything off.
+        """
+        with self._changed:
+            self._busy += 1
+        try:
+            batch = provide.batch(self._plan, self._changed, self._tell, self._journal)
+            call = provide.call()
+            try:
+                self._follow(batch.work(call), call, stoppable=True)
+            except StreamCancelledError:
+                cancelled = self._cancelled
+                call = provide.call(None if cancelled else _PATIENCE)
+                with suppress(StreamCancelledError):
+                    self._follow(batch.stop(call, cancelled=cancelled), call)
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
+
+    def _follow(self, flow: Flow[None], call: Call, *, stoppable: bool = False) -> None:
+        with self._changed:
+            self._calls.add(call)
+            if stoppable and self._plan.stopped:
+                call.cancel()
+        try:
+            self._drive(flow, call)
+        finally:
+            with self._changed:
+                self._calls.discard(call)
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        self._show()
 
     def _asked(self, task: Task) -> list[BatchItem]:
         call = self._begin()
@@ -234,7 +290,7 @@ class BatchRun:
                 call.cancel()
         outcome: Outcome
         try:
-            outcome = self._ask(task.request, call)
+            outcome = self._drive(self._ask(task.request, call), call)
         except AiLibError as error:
             outcome = error
         with self._changed:

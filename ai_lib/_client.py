@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ai_lib._batch import BatchRun
 from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.plan import BatchOptions, plan
+from ai_lib._core.batch.plan import BatchOptions, Executor, Mode, plan
 from ai_lib._core.batch.progress import BatchProgress
 from ai_lib._core.breaker import BreakerPolicy
 from ai_lib._core.call import Call, CancelHandle
@@ -25,7 +25,19 @@ from ai_lib._core.chat import (
 from ai_lib._core.client import ClientCore
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.errors import ClientClosedError
-from ai_lib._core.flow import Close, Effect, Flow, Note, Read, Run, Send, Sleep, Take
+from ai_lib._core.flow import (
+    Close,
+    Effect,
+    Flow,
+    Join,
+    Keep,
+    Note,
+    Read,
+    Run,
+    Send,
+    Sleep,
+    Take,
+)
 from ai_lib._core.hooks import Hook
 from ai_lib._core.http import HttpRequest, HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
@@ -41,7 +53,7 @@ from ai_lib._core.state import StateStore
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import open_journal, open_progress, serve, sign
 from ai_lib._stream import ChatCompletionStream
-from ai_lib._wait import aside, compete, pause, take
+from ai_lib._wait import aside, compete, join, pause, take
 
 if TYPE_CHECKING:
     import requests
@@ -313,6 +325,9 @@ class AiClient:
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
         progress: bool | Callable[[BatchProgress], object] = False,
+        mode: Mode = "live",
+        executor: Executor | None = None,
+        send_keys: bool = False,
     ) -> list[BatchItem]:
         """
         Ask many things at once, and get the items in the order of the requests.
@@ -331,12 +346,25 @@ class AiClient:
 
             progress: ``True`` shows a bar, or a line, on standard error; a callable is told instead.
 
+            mode: ``"live"`` asks one by one; ``"provider"`` hands everything to the provider's own batch API, for
+                half the price and within a day (``UnsupportedFeatureError`` where it has none).
+
+            executor: A ``concurrent.futures.Executor`` in whose processes is asked, by clients made there like this
+                one; at most *max_concurrency* at once.
+
+            send_keys: Whether a key that this client was given goes to those processes; else they look it up.
+
         Raises:
             BaseException: What interrupted the batch (Ctrl-C, an error of *requests* itself), with the items
                 that were finished as its attribute ``items``.
         """
         options = BatchOptions(
-            max_concurrency=max_concurrency, dedupe=dedupe, collected=True
+            max_concurrency=max_concurrency,
+            dedupe=dedupe,
+            mode=mode,
+            executor=executor,
+            send_keys=send_keys,
+            collected=True,
         )
         return self._batch(requests, options, journal, progress).collect()
 
@@ -349,6 +377,9 @@ class AiClient:
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
         progress: bool | Callable[[BatchProgress], object] = False,
+        mode: Mode = "live",
+        executor: Executor | None = None,
+        send_keys: bool = False,
     ) -> BatchRun:
         """
         Ask many things at once, and get the items as they finish. Nothing is sent before the first step; of a
@@ -364,7 +395,12 @@ class AiClient:
                 answer is kept until the end.
         """
         options = BatchOptions(
-            max_concurrency=max_concurrency, ordered=ordered, dedupe=dedupe
+            max_concurrency=max_concurrency,
+            ordered=ordered,
+            dedupe=dedupe,
+            mode=mode,
+            executor=executor,
+            send_keys=send_keys,
         )
         return self._batch(requests, options, journal, progress)
 
@@ -376,6 +412,10 @@ class AiClient:
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
         progress: bool | Callable[[BatchProgress], object] = False,
+        mode: Mode | None = None,
+        deadline: float | None = None,
+        executor: Executor | None = None,
+        send_keys: bool = False,
     ) -> list[BatchItem]:
         """
         Ask many things at once, at the pace that the provider takes.
@@ -389,13 +429,25 @@ class AiClient:
 
             max_concurrency: How many may ever run at once; by default the client's, else 64.
 
-            journal: As ``chat_completion_batch``, and so are *dedupe* and *progress*.
+            journal: As ``chat_completion_batch``, and so are the others.
+
+            mode: Who works; by default it is chosen by *deadline*.
+
+            deadline: Seconds within which the answers are wanted. Where the provider's own batch API is sure to be done
+                by then (86,400, a day, with most), it is used; by default nothing but live.
 
         Raises:
             BaseException: As ``chat_completion_batch``.
         """
         options = BatchOptions(
-            max_concurrency=max_concurrency, dedupe=dedupe, smart=True, collected=True
+            max_concurrency=max_concurrency,
+            dedupe=dedupe,
+            mode=mode,
+            deadline=deadline,
+            executor=executor,
+            send_keys=send_keys,
+            smart=True,
+            collected=True,
         )
         return self._batch(requests, options, journal, progress).collect()
 
@@ -469,16 +521,36 @@ class AiClient:
         progress: bool | Callable[[BatchProgress], object],
     ) -> BatchRun:
         self._refuse_closed()
-
-        def ask(request: ChatCompletionRequest, call: Call) -> ChatCompletionResponse:
-            core = patient if options.smart else self._core
-            return self._run(core.chat_completion(request, call), call)
-
-        patient = self._core.leaving_refusals()
-        work = plan(requests, options, default=self._core.max_concurrency)
+        core = self._core
+        options = options.settled(core.route.target, requests)
+        work = plan(requests, options, default=core.max_concurrency)
         opening = None if journal is None else partial(open_journal, journal)
-        display = open_progress(progress, work.meter.total)
-        return BatchRun(work, ask, self._begin, opening, display)
+        if options.executor is None:
+            ask = core.ask_in_batch(options)
+        else:
+            from ai_lib._host.worker import ask_elsewhere
+
+            built_in = self._given is None and self._session is None
+            ask = ask_elsewhere(self._settings, options, built_in=built_in)
+        return BatchRun(
+            work,
+            ask=ask,
+            drive=self._run,
+            begin=self._begin,
+            open_journal=opening,
+            progress=open_progress(progress, work.meter.total),
+            provide=core.provide() if work.unbounded else None,
+        )
+
+    def _answer(
+        self, request: ChatCompletionRequest, *, leaves_refusals: bool
+    ) -> ChatCompletionResponse:
+        """
+        Ask for a batch of another process.
+        """
+        call = self._begin()
+        core = self._core.leaving_refusals() if leaves_refusals else self._core
+        return self._run(core.chat_completion(request, call), call)
 
     def _opened(self) -> RequestsTransport:
         """
@@ -522,6 +594,10 @@ class AiClient:
                 return pause(seconds, call)
             case Take(slots):
                 return take(slots, call)
+            case Keep(function):
+                return function()
+            case Join(promise):
+                return join(promise, call)
             case Note(function):
                 return function()
             case Race():

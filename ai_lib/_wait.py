@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError, RequestTimeoutError
-from ai_lib._core.flow import Flow
+from ai_lib._core.flow import Flow, Promise
 from ai_lib._core.racing import WIND_UP, Race, Runner, decided
 from ai_lib._core.slots import Slots
 from ai_lib._host.errand import Errand
@@ -56,6 +56,26 @@ def aside(function: Callable[[], T], call: Call) -> T:
     if not errand.done:
         raise RequestTimeoutError(f"Waited in vain: {call.deadlines.expired()}.")
     return errand.result()
+
+
+def join(promise: Promise, call: Call) -> Any:
+    """
+    Wait for what an executor does, as long as it takes.
+
+    Raises:
+        StreamCancelledError: The call was cancelled; the executor was told.
+    """
+    woken = threading.Event()
+    call.begin_wait(woken.set)
+    try:
+        promise.add_done_callback(lambda _: woken.set())
+        woken.wait()
+    finally:
+        call.end_wait()
+    if call.cancelled:
+        promise.cancel()
+    call.check()
+    return promise.result()
 
 
 def take(slots: Slots, call: Call) -> None:

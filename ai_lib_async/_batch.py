@@ -5,6 +5,7 @@ Work a batch's plan off with tasks.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,14 +19,19 @@ from ai_lib._core.batch import BatchItem
 from ai_lib._core.batch.plan import Known, Outcome, Plan, Task, index_of
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
-from ai_lib._core.errors import AiLibError
-from ai_lib_async._wait import running_loop, soon, spawn
+from ai_lib._core.errors import AiLibError, StreamCancelledError
+from ai_lib._core.flow import Flow
+from ai_lib_async._wait import keep, running_loop, soon, spawn
 
 if TYPE_CHECKING:
+    from ai_lib._core.batch.provided import Provide
     from ai_lib._host.journal import Journal
     from ai_lib._host.progress import Progress
 
-Ask = Callable[[ChatCompletionRequest, Call], Awaitable[ChatCompletionResponse]]
+Ask = Callable[[ChatCompletionRequest, Call], Flow[ChatCompletionResponse]]
+
+#: Seconds; how long a batch that is left waits for its provider.
+_PATIENCE = 5.0
 
 
 class BatchRun:
@@ -39,17 +45,22 @@ class BatchRun:
     def __init__(
         self,
         plan: Plan,
+        *,
         ask: Ask,
+        drive: Callable[[Flow[Any], Call], Awaitable[Any]],
         begin: Callable[[], Call],
         open_journal: Callable[[], Journal] | None = None,
         progress: Progress | None = None,
+        provide: Provide | None = None,
     ) -> None:
         self._plan = plan
         self._ask = ask
+        self._drive = drive
         self._begin = begin
         self._open_journal = open_journal
         self._journal: Journal | None = None
         self._progress = progress
+        self._provide = provide
         self._loop: Any = None
         self._changed: anyio.Event
         self._scope: anyio.CancelScope
@@ -57,6 +68,7 @@ class BatchRun:
         self._ended: anyio.Event | None = None
         self._calls: set[Call] = set()
         self._failure: BaseException | None = None
+        self._cancelled = False
 
     def __aiter__(self) -> Self:
         return self
@@ -79,7 +91,7 @@ class BatchRun:
     async def _start(self) -> None:
         if self._open_journal is not None:
             self._journal = await anyio.to_thread.run_sync(self._open_journal)
-            self._plan.recall = self._journal.recall
+            self._plan.consult(self._journal)
         self._changed, self._scope = anyio.Event(), anyio.CancelScope()
         self._loop, self._ended = running_loop(), anyio.Event()
         spawn(self._loop, self._host)
@@ -122,7 +134,14 @@ class BatchRun:
         """
         Begin nothing more, and stop what runs: those items end in a ``StreamCancelledError``. What is finished
         is kept, and still comes. Thread-safe; allowed twice, and after the end.
+
+        With ``mode="provider"`` the provider is asked to end its jobs, and what it has finished by then is
+        waited for; a second time that is not.
         """
+        self._cancelled = True
+        self._stop()
+
+    def _stop(self) -> None:
         self._plan.stopped = True
         for call in tuple(self._calls):
             call.cancel()
@@ -138,7 +157,7 @@ class BatchRun:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.cancel()
+        self._stop()
         await self._wind_up()
 
     async def _wind_up(self) -> None:
@@ -162,6 +181,9 @@ class BatchRun:
 
     async def _work(self, group: anyio.abc.TaskGroup) -> None:
         try:
+            if self._provide is not None:
+                await self._have_provided(self._provide)
+                return
             while (drawn := await self._next(group)) is not None:
                 await self._one(drawn)
         except anyio.get_cancelled_exc_class():
@@ -201,13 +223,9 @@ class BatchRun:
         else:
             items, recalled = await self._asked(drawn), False
         if self._journal is not None and items and not recalled:
-            append = partial(self._journal.append, items)
-            with anyio.CancelScope(shield=True):  # what was paid for is kept
-                await anyio.to_thread.run_sync(append)
+            await keep(partial(self._journal.append, items))
         self._plan.put(items, recalled=recalled)
         self._tell()
-        if self._progress is not None and self._progress.due:
-            self._progress.tell(self._plan.progress())
         if recalled:
             await anyio.lowlevel.checkpoint()  # thousands may be recalled in a row
 
@@ -218,13 +236,46 @@ class BatchRun:
             call.cancel()
         outcome: Outcome
         try:
-            outcome = await self._ask(task.request, call)
+            outcome = await self._drive(self._ask(task.request, call), call)
         except AiLibError as error:
             outcome = error
         finally:
             self._calls.discard(call)
         return self._plan.judge(task, outcome)
 
+    async def _have_provided(self, provide: Provide) -> None:
+        """
+        Have the provider work everything off.
+        """
+        batch = provide.batch(self._plan, nullcontext(), self._tell, self._journal)
+        call = provide.call()
+        try:
+            await self._follow(batch.work(call), call, stoppable=True)
+        except (StreamCancelledError, anyio.get_cancelled_exc_class()) as error:
+            stopped = isinstance(error, StreamCancelledError)
+            cancelled = self._cancelled and stopped
+            call = provide.call(None if cancelled else _PATIENCE)
+            with (
+                suppress(StreamCancelledError),
+                anyio.CancelScope(shield=not cancelled),
+            ):
+                await self._follow(batch.stop(call, cancelled=cancelled), call)
+            if not stopped:
+                raise
+
+    async def _follow(
+        self, flow: Flow[None], call: Call, *, stoppable: bool = False
+    ) -> None:
+        self._calls.add(call)
+        if stoppable and self._plan.stopped:
+            call.cancel()
+        try:
+            await self._drive(flow, call)
+        finally:
+            self._calls.discard(call)
+
     def _tell(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+        if self._progress is not None and self._progress.due:
+            self._progress.tell(self._plan.progress())

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError, RequestTimeoutError
-from ai_lib._core.flow import Flow
+from ai_lib._core.flow import Flow, Promise
 from ai_lib._core.racing import Race, decided
 from ai_lib._core.slots import Slots
 from ai_lib._host.errand import Errand
@@ -103,6 +103,33 @@ async def aside(function: Callable[[], T], call: Call) -> T:
     else:
         return errand.result()
     raise late
+
+
+async def join(promise: Promise, call: Call) -> Any:
+    """
+    Wait for what an executor does, as long as it takes.
+
+    Raises:
+        StreamCancelledError: The call was cancelled; the executor was told.
+    """
+    loop, done = running_loop(), anyio.Event()
+    promise.add_done_callback(lambda _: soon(loop, done.set))
+    try:
+        await Wait(call, bounded=False).on(done.wait)
+    except BaseException:
+        promise.cancel()
+        raise
+    return promise.result()
+
+
+async def keep(function: Callable[[], T]) -> T:
+    """
+    Run *function* in a thread and wait for it, whatever is cancelled: what was paid for is kept.
+    """
+    results: list[T] = []
+    with anyio.CancelScope(shield=True):
+        results.append(await anyio.to_thread.run_sync(function))
+    return results.pop()
 
 
 def running_loop() -> Any:

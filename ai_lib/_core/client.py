@@ -77,6 +77,8 @@ from ai_lib._core.version import __version__
 
 if TYPE_CHECKING:
     from ai_lib._core.batch.jobs import ProviderRun
+    from ai_lib._core.batch.plan import BatchOptions
+    from ai_lib._core.batch.provided import Provide
 
 T = TypeVar("T")
 
@@ -185,6 +187,15 @@ class ClientCore:
         """
         statuses: Any = self.retry.statuses - {429, 503, 529}
         return attrs.evolve(self, retry=attrs.evolve(self.retry, statuses=statuses))
+
+    def ask_in_batch(
+        self, options: BatchOptions
+    ) -> Callable[[ChatCompletionRequest, Call], Flow[ChatCompletionResponse]]:
+        """
+        Give what asks one request of a batch.
+        """
+        core = self.leaving_refusals() if options.smart else self
+        return core.chat_completion
 
     @property
     def route(self) -> Route:
@@ -876,14 +887,24 @@ class ClientCore:
             )
         return won.result
 
-    def provider_run(self, call: Call, **callbacks: Any) -> ProviderRun:
+    def provide(self) -> Provide:
         """
-        Make a batch at the provider's own API; its flows run under *call*.
+        Make what has batches worked off by the provider.
+        """
+        from ai_lib._core.batch.provided import Provide
+
+        return Provide(self.provider_run, self.timeout)
+
+    def provider_run(self, **callbacks: Any) -> ProviderRun:
+        """
+        Make a batch at the provider's own API.
         """
         from ai_lib._core.batch.apis import Aimed
         from ai_lib._core.batch.jobs import ProviderRun
 
-        def exchange(request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+        def exchange(
+            call: Call, request: HttpRequest, stream: bool
+        ) -> Flow[HttpResponse]:
             route, secret = yield from self._awake(self.route)
             ready = self._ready(route, request, secret)
             call.deadlines.begin_attempt(stream=stream)
@@ -893,7 +914,7 @@ class ClientCore:
                 if not stream:
                     call.deadlines.end_attempt()
 
-        def reading(stream: ByteStream) -> Flow[bytes]:
+        def reading(call: Call, stream: ByteStream) -> Flow[bytes]:
             call.deadlines.resume(progressed=True)
             data = yield from read(stream)
             call.deadlines.pause()

@@ -19,7 +19,7 @@ Flows call each other with ``yield from``. In tests a list of replies is a drive
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Union
 
 import attrs
 
@@ -104,6 +104,46 @@ class Note:
 
 
 @attrs.frozen
+class Keep:
+    """
+    Call a function that writes to a disk, where it blocks nobody, whatever is cancelled or has run out; the reply is
+    what it returns.
+    """
+
+    function: Callable[[], Any]
+
+
+class Promise(Protocol):
+    """
+    What an executor gives for a function that it will call: a ``concurrent.futures.Future``, or one like it.
+    """
+
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> object:
+        """
+        Call *fn* when it is there, in any thread.
+        """
+
+    def result(self, timeout: float | None = None) -> Any:
+        """
+        Give what came of it.
+        """
+
+    def cancel(self) -> bool:
+        """
+        Call the function no more, if it was not yet.
+        """
+
+
+@attrs.frozen
+class Join:
+    """
+    Wait for what an executor does; the reply is what comes of it. It is taken back when the call is cancelled.
+    """
+
+    promise: Promise
+
+
+@attrs.frozen
 class Take:
     """
     Wait for one of a target's slots; no reply. It is given back by ``slots.leave()``.
@@ -112,7 +152,7 @@ class Take:
     slots: Slots
 
 
-Effect = Union[Send, Read, Close, Sleep, Run, Note, Take, "Race[Any]"]
+Effect = Union[Send, Read, Close, Sleep, Run, Note, Keep, Join, Take, "Race[Any]"]
 Flow = Generator[Effect, Any, T]
 
 

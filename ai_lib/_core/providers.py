@@ -168,6 +168,8 @@ class BatchTerms:
         upload_fields: What is said of a file beside its content.
 
         window: In what time a job is asked to be done, in the provider's words; empty: it is not asked.
+
+        hours: After how many a job is over, done or expired.
     """
 
     api: str
@@ -183,6 +185,7 @@ class BatchTerms:
     upload_path: str = "/files"
     upload_fields: Mapping[str, str] = attrs.field(factory=lambda: {"purpose": "batch"})
     window: str = "24h"
+    hours: float = 24
 
 
 @attrs.frozen(kw_only=True)

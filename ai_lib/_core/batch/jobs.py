@@ -1,16 +1,18 @@
 """
 Requests through a provider's own batch API: submitted, waited for, fetched, as flows.
 
-Used in this order: ``submit`` with all requests, and what the journal noted of an earlier run; then ``collect``,
-which tells of each item once, in the order in which results come. ``cancel`` may run in between, as a flow of a
-call of its own; ``collect`` then brings what was finished. Each flow may be run again after it was interrupted.
+Used in this order: ``resume`` with what the journal noted of an earlier run, ``add`` for each request, ``submit``, and
+``collect``, which tells of each item once, in the order in which results come. When that was interrupted, ``cancel`` may
+run, and ``collect`` again, which then brings what was finished; ``drop`` ends what is left. Each flow runs under the
+call that ``call`` is then.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import attrs
@@ -18,7 +20,6 @@ import attrs
 from ai_lib._core.batch.apis import (
     Aimed,
     BatchApi,
-    Exchange,
     JobInput,
     JobStatus,
     Problem,
@@ -29,6 +30,7 @@ from ai_lib._core.batch.apis import (
     mark_of,
 )
 from ai_lib._core.batch.records import content_key
+from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.dialects._hints import request_id_of
@@ -46,7 +48,7 @@ from ai_lib._core.errors import (
     UnsupportedFeatureError,
 )
 from ai_lib._core.failures import bare
-from ai_lib._core.flow import Close, Flow, Sleep, read
+from ai_lib._core.flow import Close, Flow, Keep, Sleep
 from ai_lib._core.http import (
     DEFAULT_LIMITS,
     ByteStream,
@@ -58,6 +60,8 @@ from ai_lib._core.inflate import Inflater
 from ai_lib._core.providers import BatchTerms, ResolvedTarget
 
 Outcome = ChatCompletionResponse | AiLibError
+#: Indices of items, and what came of them.
+Finished = list[tuple[int, Outcome]]
 
 #: A job's input is made in memory, so it is kept below this, whatever the provider takes.
 _MOST_BYTES = 100_000_000
@@ -81,7 +85,7 @@ class Polling:
             is asked without end.
     """
 
-    first: float = 5.0
+    first: float = 1.0
     factor: float = 1.5
     longest: float = 60.0
     attempts: int = 6
@@ -133,10 +137,10 @@ class ProviderRun:
 
         exchange: Sends one request; an error status is raised as what it means.
 
-        tell: Is given each item's index and what came of it, once.
+        tell: Takes what has finished, each item once; a flow.
 
         note: Keeps a job on disk under a name before anything else is done; ``None`` takes it back, once
-            all of its items were told of.
+            all of its items were told of. May block.
 
         watch: Is told how far a job is, each time that it was asked.
 
@@ -149,22 +153,29 @@ class ProviderRun:
         reading: Reads from an open body.
 
         jobs: Those under way.
+
+        call: What its flows run under.
     """
 
     target: ResolvedTarget
     aim: Callable[[ChatCompletionRequest], Aimed]
-    exchange: Exchange
-    tell: Callable[[int, Outcome], object]
+    exchange: Callable[[Call, HttpRequest, bool], Flow[HttpResponse]]
+    tell: Callable[[Finished], Flow[None]]
     note: Callable[[str, Any], object] = lambda _name, _value: None
     watch: Callable[[ProviderJob, JobStatus], object] = lambda _job, _status: None
     on_unsupported: OnUnsupported = "warn"
     polling: Polling = attrs.field(factory=Polling)
     limits: SizeLimits = DEFAULT_LIMITS
-    reading: Callable[[ByteStream], Flow[bytes]] = read
+    reading: Callable[[Call, ByteStream], Flow[bytes]]
     jobs: list[ProviderJob] = attrs.field(factory=list, init=False)
+    call: Call = attrs.field(init=False)
     _terms: BatchTerms = attrs.field(init=False)
     _api: BatchApi = attrs.field(init=False)
     _entries: dict[str, _Entry] = attrs.field(factory=dict, init=False)
+    _finished: Finished = attrs.field(factory=list, init=False)
+    _counts: dict[bytes, int] = attrs.field(factory=dict, init=False)
+    _known: set[bytes] = attrs.field(factory=set, init=False)
+    _filling: dict[tuple[str, ...], _Open] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         terms = self.target.spec.batch
@@ -178,45 +189,43 @@ class ProviderRun:
 
     # In
 
-    def submit(
-        self,
-        requests: Iterable[tuple[int, ChatCompletionRequest]],
-        notes: Mapping[str, Any] | None = None,
-    ) -> Flow[None]:
+    def resume(self, notes: Mapping[str, Any]) -> None:
         """
-        Submit what no job of an earlier run holds; a job is noted before the next is made.
-
-        Args:
-            requests: Each with its index.
-
-            notes: Of the journal, by name.
+        Take up the jobs of an earlier run, of which these *notes* tell by name.
         """
-        self.jobs = jobs_in(notes or {}, self.target)
-        known = {mark for job in self.jobs for mark in job.marks}
-        counts: dict[bytes, int] = {}
-        filling: dict[tuple[str, ...], _Open] = {}
-        for index, request in requests:
-            try:
-                custom_id = _custom_id(request, counts)
-                aimed, encoded = self._encode(request)
-            except AiLibError as error:
-                self.tell(index, bare(error))
-                continue
-            self._entries[custom_id] = _Entry(index, aimed, encoded.warnings)
-            if mark_of(custom_id) in known:
-                continue
-            endpoint = self._terms.endpoints[aimed.target.dialect]
-            entry = self._api.encode_entry(custom_id, encoded.body or b"", endpoint)
-            group, opened = self._group(filling, aimed, encoded)
-            if self._full(opened, entry):
-                yield from self._submit(opened)
-                filling[group] = opened = _Open(
-                    target=opened.target, headers=opened.headers
-                )
-            opened.entries.append(entry)
-            opened.ids.append(custom_id)
-            opened.size += len(entry) + 1
-        for opened in filling.values():
+        self.jobs = jobs_in(notes, self.target)
+        self._known = {mark for job in self.jobs for mark in job.marks}
+
+    def add(self, index: int, request: ChatCompletionRequest) -> Flow[None]:
+        """
+        Put a request into a job, if none of an earlier run holds it; one that is full is submitted.
+        """
+        try:
+            custom_id = _custom_id(request, self._counts)
+            aimed, encoded = self._encode(request)
+        except AiLibError as error:
+            yield from self.tell([(index, bare(error))])
+            return
+        self._entries[custom_id] = _Entry(index, aimed, encoded.warnings)
+        if mark_of(custom_id) in self._known:
+            return
+        endpoint = self._terms.endpoints[aimed.target.dialect]
+        entry = self._api.encode_entry(custom_id, encoded.body or b"", endpoint)
+        group, opened = self._group(aimed, encoded)
+        if self._full(opened, entry):
+            self._filling[group] = _Open(target=opened.target, headers=opened.headers)
+            yield from self._submit(opened)
+            opened = self._filling[group]
+        opened.entries.append(entry)
+        opened.ids.append(custom_id)
+        opened.size += len(entry) + 1
+
+    def submit(self) -> Flow[None]:
+        """
+        Submit what was added; a job is noted before the next is made.
+        """
+        while self._filling:
+            opened = self._filling.pop(next(iter(self._filling)))
             yield from self._submit(opened)
 
     def _encode(self, request: ChatCompletionRequest) -> tuple[Aimed, HttpRequest]:
@@ -242,10 +251,7 @@ class ProviderRun:
         return aimed, attrs.evolve(encoded, warnings=warnings)
 
     def _group(
-        self,
-        filling: dict[tuple[str, ...], _Open],
-        aimed: Aimed,
-        encoded: HttpRequest,
+        self, aimed: Aimed, encoded: HttpRequest
     ) -> tuple[tuple[str, ...], _Open]:
         """
         Find the job for a request: of one endpoint, one model and the same headers.
@@ -258,10 +264,10 @@ class ProviderRun:
         model = aimed.target.model if self._terms.one_model else ""
         words = (text for pair in sorted(headers.items()) for text in pair)
         group = (aimed.target.dialect, model, *words)
-        if group not in filling:
+        if group not in self._filling:
             target = attrs.evolve(aimed.target, model=model)
-            filling[group] = _Open(target=target, headers=headers)
-        return group, filling[group]
+            self._filling[group] = _Open(target=target, headers=headers)
+        return group, self._filling[group]
 
     def _full(self, opened: _Open, entry: bytes) -> bool:
         terms = self._terms
@@ -285,6 +291,7 @@ class ProviderRun:
         except _TOLD as error:
             for custom_id in opened.ids:
                 self._end(custom_id, deepcopy(bare(error)))
+            yield from self._flush()
             return
         job = ProviderJob(
             provider=self.target.provider,
@@ -293,8 +300,8 @@ class ProviderRun:
             inline=made.inline,
             marks=tuple(map(mark_of, opened.ids)),
         )
-        self.note(job.note, job.to_json())
         self.jobs.append(job)
+        yield Keep(partial(self.note, job.note, job.to_json()))
 
     # Out
 
@@ -315,7 +322,7 @@ class ProviderRun:
                 try:
                     status = yield from self._ask(job)
                 except NotFoundError as error:
-                    self._close(job, bare(error))
+                    yield from self._close(job, bare(error))
                     continue
                 except InvalidResponseError:
                     unreadable += 1
@@ -355,9 +362,17 @@ class ProviderRun:
         if failed is not None:
             raise failed
 
+    def drop(self) -> Flow[None]:
+        """
+        End what nothing is known of as cancelled; jobs that are under way stay noted.
+        """
+        for custom_id in tuple(self._entries):
+            self._end(custom_id, _unanswered(self.target, "cancelled"))
+        yield from self._flush()
+
     def _ask(self, job: ProviderJob) -> Flow[JobStatus]:
         request = self._api.status_request(self.target, job)
-        response = yield from self.exchange(request, False)
+        response = yield from self.exchange(self.call, request, False)
         return self._api.decode_status(self.target, job, response)
 
     def _deliver(self, job: ProviderJob, status: JobStatus) -> Flow[None]:
@@ -366,6 +381,7 @@ class ProviderRun:
         """
         for entry in status.entries:
             self._take(entry)
+        yield from self._flush()
         gone: AiLibError | None = None
         for source in status.sources:
             try:
@@ -379,7 +395,7 @@ class ProviderRun:
                     f" {self.limits.event:,} bytes.",
                     provider=self.target.provider,
                 )
-        self._close(job, gone, status)
+        yield from self._close(job, gone, status)
 
     def _fetch(self, source: HttpRequest) -> Flow[int]:
         """
@@ -403,22 +419,24 @@ class ProviderRun:
                 yield Sleep(max(next(waits), error.retry_after or 0.0))
 
     def _read_lines(self, request: HttpRequest) -> Flow[int]:
-        response = yield from self.exchange(request, True)
+        response = yield from self.exchange(self.call, request, True)
         lines = _Lines(self.limits.event)
         if response.stream is None:
             self._take_lines(lines.feed(response.body))
         else:
             inflater = Inflater(response.headers.get("content-encoding", ""))
             try:
-                while data := (yield from self.reading(response.stream)):
+                while data := (yield from self.reading(self.call, response.stream)):
                     self._take_lines(lines.feed(inflater.feed(data)))
                     while inflater.pending:
                         self._take_lines(lines.feed(inflater.feed(b"")))
+                    yield from self._flush()
             except BaseException:
                 yield Close(response.stream)
                 raise
             yield Close(response.stream)
         self._take_lines(lines.close())
+        yield from self._flush()
         return lines.oversize
 
     def _take_lines(self, lines: list[bytes]) -> None:
@@ -471,7 +489,7 @@ class ProviderRun:
         job: ProviderJob,
         error: AiLibError | None,
         status: JobStatus | None = None,
-    ) -> None:
+    ) -> Flow[None]:
         """
         Tell of what a job says nothing of, and forget it.
         """
@@ -481,8 +499,9 @@ class ProviderRun:
             if place is not None:
                 outcome = deepcopy(error) if error else None
                 self._end(custom_id, outcome or self._silent(job, status, place))
+        yield from self._flush()
         self.jobs.remove(job)
-        self.note(job.note, None)
+        yield Keep(partial(self.note, job.note, None))
 
     def _silent(
         self, job: ProviderJob, status: JobStatus | None, place: int
@@ -505,7 +524,15 @@ class ProviderRun:
         entry = self._entries.pop(custom_id)
         if isinstance(outcome, AiLibError) and outcome.model is None:
             outcome.model = entry.aimed.target.model or None
-        self.tell(entry.index, outcome)
+        self._finished.append((entry.index, outcome))
+
+    def _flush(self) -> Flow[None]:
+        """
+        Tell of what has ended since.
+        """
+        if self._finished:
+            finished, self._finished = self._finished, []
+            yield from self.tell(finished)
 
     # Exchanges
 
@@ -538,7 +565,7 @@ class ProviderRun:
         waits = self.polling.waits()
         for left in range(self.polling.attempts - 1, -1, -1):
             try:
-                return (yield from self.exchange(request, stream))
+                return (yield from self.exchange(self.call, request, stream))
             except kinds as error:
                 if not left or not error.is_retryable:
                     raise

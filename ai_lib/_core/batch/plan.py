@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from typing import Any, Literal, Protocol
 
 import attrs
 
@@ -20,6 +21,8 @@ from ai_lib._core.errors import (
     RateLimitError,
     StreamCancelledError,
 )
+from ai_lib._core.flow import Promise
+from ai_lib._core.providers import ResolvedTarget
 
 #: How many run at once when nobody says.
 DEFAULT_CONCURRENCY = 16
@@ -32,8 +35,48 @@ _TURNS = 5
 #: How many items may be finished and not taken, or stand behind one that is not finished.
 _WAITING = 256
 
+#: Who works a batch off: this process, by calls of its own, or the provider, by its batch API.
+Mode = Literal["live", "provider"]
 Outcome = ChatCompletionResponse | AiLibError
 Recall = Callable[[ChatCompletionRequest, int], BatchItem | None]
+
+
+class Executor(Protocol):
+    """
+    A ``concurrent.futures.Executor``, or one like it.
+    """
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Promise:
+        """
+        Have *fn* called somewhere.
+        """
+
+
+class Records(Protocol):
+    """
+    A journal, as far as it is needed here.
+    """
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """
+        What was noted, by name.
+        """
+
+    def recall(self, request: ChatCompletionRequest, index: int) -> BatchItem | None:
+        """
+        Give an item that an earlier run answered, once.
+        """
+
+    def append(self, items: Iterable[BatchItem]) -> None:
+        """
+        Keep finished items.
+        """
+
+    def note(self, name: str, value: Any) -> None:
+        """
+        Keep a note; ``None`` takes it back.
+        """
 
 
 @attrs.frozen
@@ -82,6 +125,10 @@ class Plan:
         key: Tells requests apart of which only one is sent; ``None``: each is.
 
         collected: Items are taken as they come, so any number may be finished.
+
+        unbounded: Any number may run at once.
+
+        stage: How far those are who work it off, in their words.
     """
 
     requests: Iterator[ChatCompletionRequest]
@@ -91,6 +138,8 @@ class Plan:
     recall: Recall | None = None
     key: Callable[[ChatCompletionRequest], bytes] | None = None
     collected: bool = False
+    unbounded: bool = False
+    stage: str = ""
     meter: ProgressMeter = attrs.field(factory=ProgressMeter)
     running: int = 0
     stopped: bool = False
@@ -108,8 +157,10 @@ class Plan:
     @property
     def concurrency(self) -> int:
         """
-        How many may run at once now.
+        How many may run at once now; 0: any number.
         """
+        if self.unbounded:
+            return 0
         return self.limit if self.pace is None else self.pace.limit
 
     def wait(self) -> float:
@@ -118,13 +169,25 @@ class Plan:
         """
         return 0.0 if self.pace is None else self.pace.wait()
 
+    def consult(self, records: Records) -> None:
+        """
+        Let what an earlier run answered be recalled from its journal.
+        """
+        self.recall = records.recall
+        if not self.unbounded and (notes := records.notes):
+            from ai_lib._core.batch.provided import warn_of_jobs
+
+            warn_of_jobs(notes)
+
     def enter(self) -> bool:
         """
         Take a place for one more, if there is one; ``draw`` tells what for.
         """
         nothing = self.stopped or (self._exhausted and not self._again)
-        full = not self.collected and self._drawn - self._given >= _WAITING + self.limit
-        if nothing or self.running >= self.concurrency or (full and not self._again):
+        waiting = self._drawn - self._given
+        full = not self.collected and waiting >= _WAITING + self.limit
+        busy = self.running >= self.concurrency or (full and not self._again)
+        if nothing or (busy and not self.unbounded):
             return False
         self.running += 1
         if self.pace is not None:
@@ -211,14 +274,20 @@ class Plan:
             self._firsts[key] = outcome
         return items
 
-    def put(self, items: Iterable[BatchItem], *, recalled: bool = False) -> None:
+    def put(
+        self, items: Iterable[BatchItem], *, recalled: bool = False, places: int = 1
+    ) -> None:
         """
-        Give a place back with the items that are finished; they may be taken from now on.
+        Give places back with the items that are finished; they may be taken from now on.
 
         Args:
+            items: They, and those that waited for them.
+
             recalled: They were answered in an earlier run.
+
+            places: How many are given back.
         """
-        self.running -= 1
+        self.running -= places
         for item in items:
             self.meter.done(item, recalled=recalled)
         self._ready.update((item.index, item) for item in items)
@@ -229,7 +298,10 @@ class Plan:
         """
         held = 0.0 if self.pace is None else self.pace.held
         return self.meter.snapshot(
-            running=self.running, limit=self.concurrency, waiting=held
+            running=self.running,
+            limit=self.concurrency,
+            waiting=held,
+            stage=self.stage,
         )
 
     def finished(self, taken: Iterable[BatchItem]) -> list[BatchItem]:
@@ -279,6 +351,10 @@ class BatchOptions:
     """
 
     max_concurrency: int | None = attrs.field(default=None)
+    mode: Mode | None = attrs.field(default=None)
+    deadline: float | None = attrs.field(default=None)
+    executor: Executor | None = attrs.field(default=None)
+    send_keys: bool = False
     ordered: bool = False
     smart: bool = False
     dedupe: bool = False
@@ -288,6 +364,57 @@ class BatchOptions:
     def _check(self, _: object, value: int | None) -> None:
         if value is not None and value < 1:
             raise ValueError(f"max_concurrency must be at least 1, not {value}")
+
+    @mode.validator
+    def _check_mode(self, _: object, value: object) -> None:
+        if value not in (None, "live", "provider"):
+            raise ValueError(f'mode must be "live" or "provider", not {value!r}')
+        if value == "provider" and self.max_concurrency is not None:
+            raise ValueError(
+                'max_concurrency is for mode="live"; with mode="provider" the provider decides'
+            )
+
+    @deadline.validator
+    def _check_deadline(self, _: object, value: float | None) -> None:
+        if value is not None and not value > 0:
+            raise ValueError(f"deadline must be above 0 seconds, not {value}")
+
+    @executor.validator
+    def _check_executor(self, _: object, value: object) -> None:
+        if value is None:
+            return
+        if not callable(getattr(value, "submit", None)):
+            kind = type(value).__name__
+            raise TypeError(
+                f"executor must be a concurrent.futures.Executor, not {kind}"
+            )
+        if self.mode == "provider":
+            raise ValueError(
+                'executor is for mode="live": with mode="provider" the provider works'
+            )
+
+    def settled(self, target: ResolvedTarget, requests: object) -> BatchOptions:
+        """
+        Decide the mode, if it was not said: the provider's own for a smart batch that may take as long as that
+        may, unless it is tiny.
+        """
+        terms = target.spec.batch
+        if self.mode is not None:
+            return self
+        provided = (
+            self.smart
+            and self.deadline is not None
+            and self.executor is None
+            and not _tiny(requests)
+            and terms is not None
+            and target.dialect in terms.endpoints
+            and self.deadline >= terms.hours * 3600
+        )
+        return attrs.evolve(self, mode="provider" if provided else "live")
+
+
+def _tiny(requests: object) -> bool:
+    return isinstance(requests, list | tuple) and len(requests) <= _TINY
 
 
 def plan(
@@ -307,18 +434,21 @@ def plan(
     """
     from ai_lib._core.batch.records import content_key
 
-    usual = SMART_CONCURRENCY if options.smart else DEFAULT_CONCURRENCY
+    provided = options.mode == "provider"
+    smart = options.smart and not provided
+    usual = SMART_CONCURRENCY if smart else DEFAULT_CONCURRENCY
     most = options.max_concurrency or default or usual
-    tiny = isinstance(requests, list | tuple) and len(requests) <= _TINY
-    if options.smart and tiny:
+    if smart and _tiny(requests):
         most = 1
     return Plan(
         requests=iter(requests),
         limit=most,
-        pace=Pace(most=most) if options.smart else None,
+        pace=Pace(most=most) if smart else None,
         ordered=options.ordered,
         recall=recall,
         key=content_key if options.dedupe else None,
         collected=options.collected,
+        unbounded=provided,
+        stage="submitting" if provided else "",
         meter=ProgressMeter(len(requests) if isinstance(requests, Sized) else None),
     )

@@ -41,7 +41,9 @@ class BatchProgress:
 
         waiting: Seconds of the pause that a limit or a provider asks for now; 0: there is none.
 
-        concurrency: How many may run at once now.
+        concurrency: How many may run at once now; 0: any number, as the provider works them off.
+
+        stage: How far a provider's own batches are, in its words; empty elsewhere.
 
         elapsed: Seconds since the batch began.
 
@@ -57,6 +59,7 @@ class BatchProgress:
     rate: float = 0.0
     waiting: float = 0.0
     concurrency: int = 0
+    stage: str = ""
     elapsed: float = 0.0
     remaining: float | None = None
 
@@ -77,7 +80,9 @@ class BatchProgress:
             words.append(_rate(self.rate))
         if self.tokens:
             words.append(f"{self.tokens:,} tokens")
-        if self.running:
+        if self.stage:
+            words.append(self.stage)
+        elif self.running:
             words.append(f"{self.running} running")
         if self.waiting >= 1:
             words.append(f"waiting {_duration(self.waiting)}")
@@ -155,7 +160,12 @@ class ProgressMeter:
             self._marks.popleft()
 
     def snapshot(
-        self, *, running: int = 0, limit: int = 0, waiting: float = 0.0
+        self,
+        *,
+        running: int = 0,
+        limit: int = 0,
+        waiting: float = 0.0,
+        stage: str = "",
     ) -> BatchProgress:
         """
         Say how far it has come.
@@ -166,6 +176,8 @@ class ProgressMeter:
             limit: How many may be at once.
 
             waiting: Seconds of the pause under way.
+
+            stage: What those who work it off say.
         """
         now = self._clock()
         rate = self._rate(now)
@@ -179,6 +191,7 @@ class ProgressMeter:
             rate=rate,
             waiting=max(0.0, waiting),
             concurrency=limit,
+            stage=stage,
             elapsed=now - self._began,
             remaining=self._remaining(rate),
         )
