@@ -42,7 +42,7 @@ from ai_lib._core.http import HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.registry import dialect_named
-from tests.batch_server import BatchServer
+from batch_server import BatchServer
 
 SPECS = {spec.id: spec for spec in CATALOG}
 every_api = pytest.mark.parametrize("api", BATCH_APIS)

@@ -75,7 +75,9 @@ class Polling:
     How often a provider is asked.
 
     Attributes:
-        first: Seconds between the first two questions.
+        first: Seconds between the first two questions; few, for batches that are refused at once, or tiny.
+
+        after_failure: Seconds before something that failed is tried again for the first time.
 
         factor: By how much each next wait is longer.
 
@@ -85,16 +87,20 @@ class Polling:
             is asked without end.
     """
 
-    first: float = 1.0
+    first: float = 0.1
+    after_failure: float = 1.0
     factor: float = 1.5
     longest: float = 60.0
     attempts: int = 6
 
-    def waits(self) -> Iterator[float]:
+    def waits(self, first: float | None = None) -> Iterator[float]:
         """
         Give the waits, one after another.
+
+        Args:
+            first: Another first one.
         """
-        wait = self.first
+        wait = first or self.first
         while True:
             yield wait
             wait = min(wait * self.factor, self.longest)
@@ -407,7 +413,7 @@ class ProviderRun:
         headers = {**source.headers, "accept-encoding": "identity"}
         request = attrs.evolve(source, headers=headers)
         failures = 0
-        waits = self.polling.waits()
+        waits = self.polling.waits(self.polling.after_failure)
         while True:
             left = len(self._entries)
             try:
@@ -562,7 +568,7 @@ class ProviderRun:
         stream: bool,
         kinds: tuple[type[AiLibError], ...],
     ) -> Flow[HttpResponse]:
-        waits = self.polling.waits()
+        waits = self.polling.waits(self.polling.after_failure)
         for left in range(self.polling.attempts - 1, -1, -1):
             try:
                 return (yield from self.exchange(self.call, request, stream))
