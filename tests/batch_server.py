@@ -2,8 +2,8 @@
 A loopback server that speaks the batch APIs of OpenAI, Anthropic, Gemini and Mistral as they are documented.
 
 What becomes of a request is in its prompt: ``refuse`` is an error of its own, ``expire`` and ``cancel`` are not
-come to, ``forget`` is not mentioned in the results; anything else is answered with ``echo <prompt>``. Results
-come in the reverse order of the requests.
+come to, ``forget`` is not mentioned in the results; anything else is answered, with ``echo <prompt>`` if nobody
+says otherwise. Results come in the reverse order of the requests.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class BatchServer:
     The server, and what a test decides.
 
     Attributes:
+        say: Gives the answer to a prompt.
+
         polls: How often a job says that it runs before it is over.
 
         final: How jobs end: ``completed``, ``failed``, ``expired`` or ``cancelled``.
@@ -38,7 +40,8 @@ class BatchServer:
         bodies: What jobs were made of: the body that made each, its entries, by id.
     """
 
-    def __init__(self):
+    def __init__(self, say=None):
+        self.say = say or (lambda prompt: f"echo {prompt}")
         self.polls = 1
         self.final = "completed"
         self.refused_line = None
@@ -112,7 +115,7 @@ class BatchServer:
         for custom_id, body in reversed(self.jobs[id]["entries"]):
             prompt = _prompt(body)
             if "forget" not in prompt:
-                lines.append(write(custom_id, prompt))
+                lines.append(write(custom_id, prompt, self.say(prompt)))
         return [line for line in lines if line is not None]
 
     def keep(self, lines):
@@ -135,13 +138,13 @@ def _lines(data):
     return [json.loads(line) for line in data.splitlines() if line.strip()]
 
 
-def _chat(prompt):
-    message = {"role": "assistant", "content": f"echo {prompt}"}
+def _chat(said):
+    message = {"role": "assistant", "content": said}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return {"id": "c-1", "model": "m-1", "choices": [choice], "usage": USAGE}
 
 
-def _chat_line(custom_id, prompt):
+def _chat_line(custom_id, prompt, said):
     line = {"id": "r-1", "custom_id": custom_id, "response": None, "error": None}
     if "expire" in prompt:
         return line | {"error": {"code": "batch_expired", "message": "Too late."}}
@@ -150,14 +153,14 @@ def _chat_line(custom_id, prompt):
     if "refuse" in prompt:
         error = {"message": "Not this.", "type": "invalid_request_error", "code": None}
         return line | {"response": _response(400, {"error": error})}
-    return line | {"response": _response(200, _chat(prompt))}
+    return line | {"response": _response(200, _chat(said))}
 
 
 def _response(status, body):
     return {"status_code": status, "request_id": "req-7", "body": body}
 
 
-def _claude_line(custom_id, prompt):
+def _claude_line(custom_id, prompt, said):
     if "expire" in prompt:
         result = {"type": "expired"}
     elif "cancel" in prompt:
@@ -171,7 +174,7 @@ def _claude_line(custom_id, prompt):
             "type": "message",
             "role": "assistant",
             "model": "m-1",
-            "content": [{"type": "text", "text": f"echo {prompt}"}],
+            "content": [{"type": "text", "text": said}],
             "stop_reason": "end_turn",
             "usage": {"input_tokens": 3, "output_tokens": 2},
         }
@@ -179,13 +182,13 @@ def _claude_line(custom_id, prompt):
     return {"custom_id": custom_id, "result": result}
 
 
-def _gemini_line(custom_id, prompt):
+def _gemini_line(custom_id, prompt, said):
     if "expire" in prompt or "cancel" in prompt:
         return None  # Gemini has no word for them
     if "refuse" in prompt:
         error = {"code": 3, "message": "Not this.", "status": "INVALID_ARGUMENT"}
         return {"key": custom_id, "error": error}
-    parts = {"role": "model", "parts": [{"text": f"echo {prompt}"}]}
+    parts = {"role": "model", "parts": [{"text": said}]}
     usage = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
     body = {
         "candidates": [{"index": 0, "content": parts, "finishReason": "STOP"}],
@@ -459,7 +462,7 @@ def _is_bad(line):
     return response is None or response["status_code"] != 200
 
 
-def _mistral_line(custom_id, prompt):
+def _mistral_line(custom_id, prompt, said):
     if "expire" in prompt or "cancel" in prompt:
         return None
-    return _chat_line(custom_id, prompt)
+    return _chat_line(custom_id, prompt, said)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import faults
+from batch_server import BatchServer
 
 ANSWERS = {
     "Name three primes.": "2, 3 and 5.",
@@ -64,6 +65,7 @@ class DocsServer(faults.FaultServer):
     def __init__(self):
         super().__init__()
         self.refusals = []
+        self.batches = BatchServer(lambda prompt: ANSWERS.get(prompt, "Hello!"))
         self.script(self._answer)
 
     @property
@@ -76,7 +78,16 @@ class DocsServer(faults.FaultServer):
             **{f"{name}_BASE_URL": self.url for name in names},
             **{f"{name}_API_KEY": f"key-of-{name.lower()}" for name in names},
             "PARROT_BASE_URL": f"{self.origin}/parrot",
+            "TOGETHER_BASE_URL": self.batches.base_url("openai"),
+            "TOGETHER_API_KEY": "key-of-together",
         }
+
+    def close(self):
+        """
+        Stop listening.
+        """
+        self.batches.close()
+        super().close()
 
     def _answer(self, exchange):
         request = exchange.request

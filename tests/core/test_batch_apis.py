@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import attrs
 import pytest
+from batch_server import BatchServer
 
 from ai_lib._core.batch.apis import (
     BATCH_APIS,
@@ -42,7 +43,6 @@ from ai_lib._core.http import HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.registry import dialect_named
-from batch_server import BatchServer
 
 SPECS = {spec.id: spec for spec in CATALOG}
 every_api = pytest.mark.parametrize("api", BATCH_APIS)

@@ -66,7 +66,6 @@ class Leaving:
             requests, mode="provider", **keywords
         )
         self.items = []
-        self.error = None
         self.thread = threading.Thread(target=self._iterate)
         self.thread.start()
 
@@ -77,8 +76,6 @@ class Leaving:
                 self.items.append(self.twin.call(step))
         except (StopIteration, StopAsyncIteration):
             pass
-        except Exception as error:
-            self.error = error
 
     def leave(self):
         """
@@ -245,9 +242,7 @@ def test_smart_goes_to_the_provider_if_there_is_time(pair, provider):
     assert (1, 1) == (made, provider.made())
 
 
-def test_live_batch_warns_of_what_a_provider_works_on(
-    pair, provider, tmp_path, caplog
-):
+def test_live_batch_warns_of_what_a_provider_works_on(pair, provider, tmp_path, caplog):
     """
     Who goes on live with the journal of a provider's batch is told that it is paid for twice.
     """
