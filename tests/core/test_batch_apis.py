@@ -19,6 +19,7 @@ from ai_lib._core.batch.apis import (
     Aimed,
     ProviderJob,
     batch_api_named,
+    decode_status,
     jobs_in,
     multipart,
 )
@@ -564,7 +565,7 @@ def test_statuses_in_other_clothes(status, state):
     job = ProviderJob(provider="together", base_url="", id="j", marks=())
     response = HttpResponse(status=200, body=json.dumps(status).encode())
 
-    found = batch_api_named("openai").decode_status(target, job, response)
+    found = decode_status(batch_api_named("openai"), target, job, response)
 
     assert state == found.state
 
@@ -579,8 +580,8 @@ def test_answer_without_a_status_is_no_status(api):
 
     for body in (b"{}", b"[]", b"null", b"<html>"):
         with pytest.raises(InvalidResponseError):
-            batch_api_named(api).decode_status(
-                target, job, HttpResponse(status=200, body=body)
+            decode_status(
+                batch_api_named(api), target, job, HttpResponse(status=200, body=body)
             )
 
 

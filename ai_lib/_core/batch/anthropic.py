@@ -19,6 +19,7 @@ from ai_lib._core.batch.apis import (
     counted,
     download,
     job_id_of,
+    json_post,
     path_part,
 )
 from ai_lib._core.dialects._shared import (
@@ -26,10 +27,8 @@ from ai_lib._core.dialects._shared import (
     as_text,
     decode_body,
     encode_json,
-    unreadable,
 )
 from ai_lib._core.flow import Flow
-from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.providers import ResolvedTarget
 
 #: With which status an error comes when it is asked on its own. Messages API, "Errors".
@@ -62,14 +61,11 @@ def submit(
     """
     Make a job.
     """
-    request = HttpRequest(
-        url=_url(job.target),
-        headers={"content-type": "application/json", **job.headers},
-        body=b'{"requests":[' + b",".join(job.entries) + b"]}",
-    )
+    body = b'{"requests":[' + b",".join(job.entries) + b"]}"
+    request = json_post(_url(job.target), job.headers, body)
     response = yield from exchange(request, False)
-    body = as_dict(decode_body(job.target, response))
-    return job_id_of(job.target, response, body, "id")
+    found = as_dict(decode_body(job.target, response))
+    return job_id_of(job.target, response, found, "id")
 
 
 def _url(target: ResolvedTarget, id: str = "", method: str = "") -> str:
@@ -77,33 +73,22 @@ def _url(target: ResolvedTarget, id: str = "", method: str = "") -> str:
     return f"{target.base_url}/messages/batches{end}"
 
 
-def status_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
+def job_url(target: ResolvedTarget, job: ProviderJob, *, cancel: bool) -> str:
     """
-    The request that asks how far a job is.
+    Where a job is asked after, or cancelled.
     """
-    return HttpRequest(method="GET", url=_url(target, job.id))
+    return _url(target, job.id, "/cancel" if cancel else "")
 
 
-def cancel_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
-    """
-    The request that ends a job early.
-    """
-    return HttpRequest(url=_url(target, job.id, "/cancel"), body=b"")
-
-
-def decode_status(
-    target: ResolvedTarget, job: ProviderJob, response: HttpResponse
-) -> JobStatus:
+def read_status(
+    target: ResolvedTarget, job: ProviderJob, body: dict[str, Any]
+) -> JobStatus | None:
     """
     Read how far a job is.
-
-    Raises:
-        InvalidResponseError: It says nothing of a job.
     """
-    body = as_dict(decode_body(target, response))
     word = as_text(body.get("processing_status"))
     if not word:
-        raise unreadable(target, response, f"without a status of batch {job.id}")
+        return None
     counts = as_dict(body.get("request_counts"))
     over = word == "ended"
     # How each request ended is told with it: the job as a whole has only ended.

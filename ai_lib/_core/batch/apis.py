@@ -21,6 +21,7 @@ from ai_lib._core.dialects._shared import (
     as_count,
     as_dict,
     as_text,
+    decode_body,
     encode_json,
     unreadable,
 )
@@ -243,24 +244,16 @@ class BatchApi(Protocol):
             upload: For what may be.
         """
 
-    def status_request(self, target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
+    def job_url(self, target: ResolvedTarget, job: ProviderJob, *, cancel: bool) -> str:
         """
-        The request that asks how far a job is.
-        """
-
-    def decode_status(
-        self, target: ResolvedTarget, job: ProviderJob, response: HttpResponse
-    ) -> JobStatus:
-        """
-        Read its answer.
-
-        Raises:
-            InvalidResponseError: It says nothing of a job.
+        Where a job is asked after, or cancelled.
         """
 
-    def cancel_request(self, target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
+    def read_status(
+        self, target: ResolvedTarget, job: ProviderJob, body: dict[str, Any]
+    ) -> JobStatus | None:
         """
-        The request that ends a job early.
+        Read how far a job is; ``None``: nothing is said of one.
         """
 
     def decode_result(self, entry: Any) -> Result | None:
@@ -304,6 +297,48 @@ class Aimed:
 
 
 # What the APIs have in common
+
+
+def status_request(
+    api: BatchApi, target: ResolvedTarget, job: ProviderJob
+) -> HttpRequest:
+    """
+    Make the request that asks how far a job is; some answer with the results too.
+    """
+    return HttpRequest(method="GET", url=api.job_url(target, job, cancel=False))
+
+
+def cancel_request(
+    api: BatchApi, target: ResolvedTarget, job: ProviderJob
+) -> HttpRequest:
+    """
+    Make the request that ends a job early.
+    """
+    return HttpRequest(url=api.job_url(target, job, cancel=True), body=b"")
+
+
+def decode_status(
+    api: BatchApi, target: ResolvedTarget, job: ProviderJob, response: HttpResponse
+) -> JobStatus:
+    """
+    Read how far a job is.
+
+    Raises:
+        InvalidResponseError: It says nothing of a job.
+    """
+    status = api.read_status(target, job, as_dict(decode_body(target, response)))
+    if status is None:
+        raise unreadable(target, response, f"without a status of batch {job.id}")
+    return status
+
+
+def json_post(url: str, headers: Mapping[str, str], body: bytes) -> HttpRequest:
+    """
+    Make a request that sends JSON.
+    """
+    return HttpRequest(
+        url=url, headers={"content-type": "application/json", **headers}, body=body
+    )
 
 
 def path_part(id: str) -> str:

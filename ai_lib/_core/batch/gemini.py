@@ -25,6 +25,7 @@ from ai_lib._core.batch.apis import (
     counted,
     download,
     job_id_of,
+    json_post,
     path_part,
 )
 from ai_lib._core.dialects._shared import (
@@ -35,11 +36,10 @@ from ai_lib._core.dialects._shared import (
     decode_body,
     decode_json,
     encode_json,
-    unreadable,
 )
 from ai_lib._core.errors import InvalidResponseError
 from ai_lib._core.flow import Flow
-from ai_lib._core.http import HttpRequest, HttpResponse
+from ai_lib._core.http import HttpRequest
 from ai_lib._core.providers import ResolvedTarget
 
 _STATES: dict[str, JobState] = {
@@ -91,20 +91,16 @@ def submit(exchange: Exchange, upload: Exchange, job: JobInput) -> Flow[str]:
         source = {"requests": {"requests": [_inlined(one) for one in job.entries]}}
     else:
         source = {"fileName": (yield from _uploaded(upload, job))}
-    request = HttpRequest(
-        url=f"{target.base_url}/models/{path_part(_bare(target.model))}"
-        ":batchGenerateContent",
-        headers={"content-type": "application/json", **job.headers},
-        body=encode_json({"batch": {"displayName": "ai-lib", "inputConfig": source}}),
+    model = path_part(target.model.removeprefix("models/"))
+    request = json_post(
+        f"{target.base_url}/models/{model}:batchGenerateContent",
+        job.headers,
+        encode_json({"batch": {"displayName": "ai-lib", "inputConfig": source}}),
     )
     response = yield from exchange(request, False)
     body = as_dict(decode_body(target, response))
     name = job_id_of(target, response, body, "name")
     return _checked(target, name, _BATCH)
-
-
-def _bare(model: str) -> str:
-    return model.removeprefix("models/")
 
 
 def _inlined(entry: bytes) -> dict[str, Any]:
@@ -141,16 +137,16 @@ def _uploaded(upload: Exchange, job: JobInput) -> Flow[str]:
     """
     target = job.target
     content = b"\n".join(job.entries) + b"\n"
-    begin = HttpRequest(
-        url=_beside(target, "upload", "files"),
-        headers={
-            "content-type": "application/json",
-            "x-goog-upload-protocol": "resumable",
-            "x-goog-upload-command": "start",
-            "x-goog-upload-header-content-length": str(len(content)),
-            "x-goog-upload-header-content-type": "application/jsonl",
-        },
-        body=encode_json({"file": {"displayName": "ai-lib"}}),
+    about = {
+        "x-goog-upload-protocol": "resumable",
+        "x-goog-upload-command": "start",
+        "x-goog-upload-header-content-length": str(len(content)),
+        "x-goog-upload-header-content-type": "application/jsonl",
+    }
+    begin = json_post(
+        _beside(target, "upload", "files"),
+        about,
+        encode_json({"file": {"displayName": "ai-lib"}}),
     )
     response = yield from upload(begin, False)
     where = response.headers.get("x-goog-upload-url", "")
@@ -183,38 +179,26 @@ def _same_origin(url: str, other: str) -> bool:
         return False
 
 
-def status_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
+def job_url(target: ResolvedTarget, job: ProviderJob, *, cancel: bool) -> str:
     """
-    The request that asks how far a job is; of one without a file the answers too.
+    Where a job is asked after, or cancelled; one without a file tells the answers too.
     """
-    return HttpRequest(method="GET", url=f"{target.base_url}/{_name(target, job)}")
+    name = _checked(target, job.id, _BATCH)
+    return f"{target.base_url}/{name}{':cancel' if cancel else ''}"
 
 
-def cancel_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
-    """
-    The request that ends a job early.
-    """
-    return HttpRequest(url=f"{target.base_url}/{_name(target, job)}:cancel", body=b"")
-
-
-def _name(target: ResolvedTarget, job: ProviderJob) -> str:
-    return _checked(target, job.id, _BATCH)
-
-
-def decode_status(
-    target: ResolvedTarget, job: ProviderJob, response: HttpResponse
-) -> JobStatus:
+def read_status(
+    target: ResolvedTarget,
+    job: ProviderJob,  # noqa: ARG001  # it says all
+    body: dict[str, Any],
+) -> JobStatus | None:
     """
     Read how far a job is.
-
-    Raises:
-        InvalidResponseError: It says nothing of a job.
     """
-    body = as_dict(decode_body(target, response))
     facts = as_dict(body.get("metadata")) or body
     word = as_text(facts.get("state"))
     if not word and "done" not in body:
-        raise unreadable(target, response, f"without a state of batch {job.id}")
+        return None
     error = as_dict(body.get("error"))
     bare = word.removeprefix("BATCH_STATE_").removeprefix("JOB_STATE_")
     state = _STATES.get(bare, "running")

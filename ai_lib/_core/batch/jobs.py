@@ -26,8 +26,11 @@ from ai_lib._core.batch.apis import (
     ProviderJob,
     Result,
     batch_api_named,
+    cancel_request,
+    decode_status,
     jobs_in,
     mark_of,
+    status_request,
 )
 from ai_lib._core.batch.records import content_key
 from ai_lib._core.call import Call
@@ -357,9 +360,8 @@ class ProviderRun:
         failed: AiLibError | None = None
         for job in self.jobs:
             try:
-                yield from self._again(
-                    self._api.cancel_request(self.target, job), False
-                )
+                request = cancel_request(self._api, self.target, job)
+                yield from self._again(request, False)
             except (InvalidRequestError, NotFoundError):
                 pass  # it is over already
             except _TOLD as error:
@@ -377,9 +379,9 @@ class ProviderRun:
         yield from self._flush()
 
     def _ask(self, job: ProviderJob) -> Flow[JobStatus]:
-        request = self._api.status_request(self.target, job)
+        request = status_request(self._api, self.target, job)
         response = yield from self.exchange(self.call, request, False)
-        return self._api.decode_status(self.target, job, response)
+        return decode_status(self._api, self.target, job, response)
 
     def _deliver(self, job: ProviderJob, status: JobStatus) -> Flow[None]:
         """

@@ -20,6 +20,7 @@ from ai_lib._core.batch.apis import (
     Result,
     counted,
     job_id_of,
+    json_post,
     path_part,
 )
 from ai_lib._core.batch.openai import decode_result as _decode_line
@@ -31,10 +32,8 @@ from ai_lib._core.dialects._shared import (
     as_text,
     decode_body,
     encode_json,
-    unreadable,
 )
 from ai_lib._core.flow import Flow
-from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.providers import ResolvedTarget
 
 _STATES: dict[str, JobState] = {
@@ -69,45 +68,31 @@ def submit(exchange: Exchange, upload: Exchange, job: JobInput) -> Flow[str]:
     else:
         file = yield from uploaded(upload, job)
         written = encode_json({**body, "input_files": [file]})
-    request = HttpRequest(
-        url=url_of(target, "/batch/jobs"),
-        headers={"content-type": "application/json", **job.headers},
-        body=written,
-    )
+    request = json_post(url_of(target, "/batch/jobs"), job.headers, written)
     response = yield from exchange(request, False)
     return job_id_of(target, response, as_dict(decode_body(target, response)), "id")
 
 
-def status_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
+def job_url(target: ResolvedTarget, job: ProviderJob, *, cancel: bool) -> str:
     """
-    The request that asks how far a job is; of one without a file the answers too.
+    Where a job is asked after, or cancelled; one without a file tells the answers too, if it is asked to.
     """
-    query = "?inline=true" if job.inline else ""
-    url = url_of(target, f"/batch/jobs/{path_part(job.id)}")
-    return HttpRequest(method="GET", url=url + query)
+    end = "?inline=true" if job.inline else ""
+    path = f"/batch/jobs/{path_part(job.id)}"
+    return url_of(target, path) + ("/cancel" if cancel else end)
 
 
-def cancel_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
-    """
-    The request that ends a job early.
-    """
-    path = f"/batch/jobs/{path_part(job.id)}/cancel"
-    return HttpRequest(url=url_of(target, path), body=b"")
-
-
-def decode_status(
-    target: ResolvedTarget, job: ProviderJob, response: HttpResponse
-) -> JobStatus:
+def read_status(
+    target: ResolvedTarget,
+    job: ProviderJob,  # noqa: ARG001  # it says all
+    body: dict[str, Any],
+) -> JobStatus | None:
     """
     Read how far a job is.
-
-    Raises:
-        InvalidResponseError: It says nothing of a job.
     """
-    body = as_dict(decode_body(target, response))
     word = as_text(body.get("status"))
     if not word:
-        raise unreadable(target, response, f"without a status of batch {job.id}")
+        return None
     files = [as_text(body.get(name)) for name in ("output_file", "error_file")]
     return JobStatus(
         state=_STATES.get(word.upper(), "running"),

@@ -23,6 +23,7 @@ from ai_lib._core.batch.apis import (
     counted,
     download,
     job_id_of,
+    json_post,
     multipart,
     path_part,
 )
@@ -34,10 +35,9 @@ from ai_lib._core.dialects._shared import (
     as_text,
     decode_body,
     encode_json,
-    unreadable,
 )
 from ai_lib._core.flow import Flow, Sleep
-from ai_lib._core.http import HttpRequest, HttpResponse
+from ai_lib._core.http import HttpRequest
 from ai_lib._core.providers import ResolvedTarget
 
 _STATES: dict[str, JobState] = {
@@ -74,11 +74,7 @@ def submit(exchange: Exchange, upload: Exchange, job: JobInput) -> Flow[str]:
     }
     if terms.window:
         body["completion_window"] = terms.window
-    request = HttpRequest(
-        url=url_of(target, "/batches"),
-        headers={"content-type": "application/json", **job.headers},
-        body=encode_json(body),
-    )
+    request = json_post(url_of(target, "/batches"), job.headers, encode_json(body))
     response = yield from exchange(request, False)
     return job_id_of(target, response, _job(decode_body(target, response)), "id")
 
@@ -113,36 +109,26 @@ def _looked_through(upload: Exchange, target: ResolvedTarget, file: str) -> Flow
         yield Sleep(_FILE_WAIT)
 
 
-def status_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
+def job_url(target: ResolvedTarget, job: ProviderJob, *, cancel: bool) -> str:
     """
-    The request that asks how far a job is.
+    Where a job is asked after, or cancelled.
     """
-    return HttpRequest(
-        method="GET", url=url_of(target, f"/batches/{path_part(job.id)}")
-    )
+    end = "/cancel" if cancel else ""
+    return url_of(target, f"/batches/{path_part(job.id)}{end}")
 
 
-def cancel_request(target: ResolvedTarget, job: ProviderJob) -> HttpRequest:
-    """
-    The request that ends a job early.
-    """
-    path = f"/batches/{path_part(job.id)}/cancel"
-    return HttpRequest(url=url_of(target, path), body=b"")
-
-
-def decode_status(
-    target: ResolvedTarget, job: ProviderJob, response: HttpResponse
-) -> JobStatus:
+def read_status(
+    target: ResolvedTarget,
+    job: ProviderJob,  # noqa: ARG001  # it says all
+    body: dict[str, Any],
+) -> JobStatus | None:
     """
     Read how far a job is.
-
-    Raises:
-        InvalidResponseError: It says nothing of a job.
     """
-    body = _job(decode_body(target, response))
+    body = _job(body)
     word = as_text(body.get("status")).lower()
     if not word:
-        raise unreadable(target, response, f"without a status of batch {job.id}")
+        return None
     counts = as_dict(body.get("request_counts"))
     files = dict.fromkeys(
         as_text(body.get(name)) for name in ("output_file_id", "error_file_id")
