@@ -75,6 +75,7 @@ class ProvidedBatch:
                     self._tasks[drawn.index] = drawn
                     yield from self._run.add(drawn.index, drawn.request)
             yield from self._run.submit()
+            self._plan.stage = "submitted"
             self._told()
             yield from self._run.collect()
         except BaseException as error:
@@ -107,6 +108,7 @@ class ProvidedBatch:
         finally:
             if words := self._under_way():
                 _LOGGER.warning("%s", words)
+            self._plan.stage = ""
             yield from self._run.drop()
 
     def _under_way(self) -> str:
