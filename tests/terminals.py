@@ -78,7 +78,7 @@ class Terminal:
         import termios
 
         self.raw = ""
-        self._seen = 0
+        self._seen = self._pressed = 0
         self._mine, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         program = ["-m", "ai_lib"] if code is None else ["-c", code]
@@ -119,6 +119,20 @@ class Terminal:
         found = self.screen[self._seen : at]
         self._seen = at + len(text)
         return found
+
+    def interrupt_until(self, text):
+        """
+        Press Ctrl-C until *text* comes out: CPython's line editor may sleep through one that comes just before it
+        begins to wait for a key.
+        """
+        while True:
+            self.type("\x03")
+            try:
+                return self.until(text, within=faults.PATIENCE / 5)
+            except AssertionError:
+                self._pressed += 1
+                if self._pressed == 5:
+                    raise
 
     def end(self, within=faults.PATIENCE):
         """

@@ -475,8 +475,7 @@ def test_ctrl_c_drops_the_line_that_is_typed(typed, server):
 
     terminal.type("Wrong wo")
     terminal.until("Wrong wo")
-    terminal.type("\x03")
-    terminal.until("Ctrl-D ends")
+    terminal.interrupt_until("Ctrl-D ends")
     terminal.until("> ")
     terminal.type("Right?\n")
     terminal.until("Yes.")
