@@ -9,20 +9,24 @@ block both, and before the headers nothing but the socket is there.
 
 from __future__ import annotations
 
-import http.client
-import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
+import requests.adapters
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ClosedPoolError
+from urllib3.util.proxy import connection_requires_http_tunnel
 from urllib3.util.retry import Retry
 
+from ai_lib._exchange import Answer, request_line, send
 from ai_lib._wait import aside
 
 if TYPE_CHECKING:
@@ -30,12 +34,10 @@ if TYPE_CHECKING:
 
 #: Connections kept open to one host; what goes beyond is closed after use.
 _KEPT = 128
-#: Bytes asked of a connection at once.
-_BLOCK = 65536
-#: The size of a chunk, as the standard writes it.
-_HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,16}")
 #: Hosts that connections are kept open to.
 _HOSTS = 32
+#: URLs whose way is remembered.
+_WAYS = 256
 
 
 class _Working(threading.local):
@@ -132,104 +134,7 @@ class _TlsSocket(_Waits, ssl.SSLSocket):
             self._end(call)
 
 
-class _Head:
-    """
-    The lines of an answer's head. It must have an end: the standard library takes one that is cut
-    off for a whole one.
-    """
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def readline(self, limit: int) -> bytes:
-        line: bytes = self._file.readline(limit)
-        if not line:
-            raise http.client.RemoteDisconnected("the answer ended in its head")
-        return line
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Response(http.client.HTTPResponse):
-    """
-    Differs from the standard library's in two things. It passes over every interim answer, where that
-    takes 103 Early Hints for the answer. And ``read1`` of a chunked body gives all that has come at
-    once, where that gives a chunk at a time, which costs a stream half of its time.
-    """
-
-    _rest = b""  # read from the connection, and not understood yet
-    _left = 0  # bytes to come of the chunk under way
-    _expects: Callable[[bytes], None]
-
-    def begin(self) -> None:
-        file = self.fp
-        self.fp = _Head(file)  # type: ignore[assignment]  # all that begin() needs
-        try:
-            super().begin()
-            while 100 <= self.status < 200 and self.status != 101:
-                self.headers = self.msg = None  # type: ignore[assignment]  # begin anew
-                super().begin()
-        finally:
-            if self.fp is not None:  # what cannot be read closes it
-                self.fp = file
-        self._expects = self._size
-
-    def read1(self, n: int = -1) -> bytes:
-        if not self.chunked or self.fp is None:
-            return super().read1(n)
-        while True:
-            block = self.fp.read1(_BLOCK)
-            if not block:
-                raise http.client.IncompleteRead(self._rest)
-            data = self._unchunked(self._rest + block)
-            if data or self.fp is None:
-                return data
-
-    def _unchunked(self, block: bytes) -> bytes:
-        """
-        Take the data out of *block*, and keep what is not whole.
-        """
-        pieces = []
-        at = 0
-        while self.fp is not None:
-            if self._left:
-                pieces.append(block[at : at + self._left])
-                at += len(pieces[-1])
-                self._left -= len(pieces[-1])
-            if self._left:
-                break
-            end = block.find(b"\n", at)
-            if end < 0:
-                break
-            line, at = block[at:end].rstrip(b"\r"), end + 1
-            self._expects(line)
-        self._rest = block[at:]
-        if len(self._rest) > _BLOCK:
-            raise http.client.LineTooLong("chunk size")
-        return b"".join(pieces)
-
-    def _size(self, line: bytes) -> None:
-        digits = line.partition(b";")[0].strip()
-        if not _HEXADECIMAL.fullmatch(digits):
-            raise http.client.HTTPException(f"no size of a chunk: {line[:20]!r}")
-        self._left = int(digits, 16)
-        self._expects = self._end_of_chunk if self._left else self._trailer
-
-    def _end_of_chunk(self, line: bytes) -> None:
-        if line:
-            raise http.client.HTTPException("a chunk is longer than its size")
-        self._expects = self._size
-
-    def _trailer(self, line: bytes) -> None:
-        if not line:
-            fp, self.fp = self.fp, None  # type: ignore[assignment]  # the end
-            fp.close()
-
-
 class _Connects(HTTPConnection):
-    response_class = _Response
-
     def _new_conn(self) -> socket.socket:
         working.connected = True
         refused: OSError | None = None
@@ -279,17 +184,68 @@ class _TlsConnection(_Connects, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    """
+    Lends its connections to exchanges of ours.
+    """
+
+    ConnectionCls: Any = _Connection
+
+    def lend(self) -> Any:
+        """
+        Give a connection: one that is open, if there is one and it was not closed at the other end.
+
+        Raises:
+            ClosedPoolError: The pool was closed: its host was not asked for long.
+        """
+        return self._get_conn()
+
+    def open(self, connection: Any, *, tunnel: bool) -> None:
+        """
+        Open a connection that was not yet, or is closed.
+        """
+        if tunnel:
+            self._prepare_proxy(connection)
+        else:
+            connection.connect()
+
+    def take_back(self, connection: Any, usable: bool) -> None:  # called with one
+        """
+        Keep a connection for the next exchange, or close it.
+        """
+        if not usable:
+            connection.close()
+        self._put_conn(connection)
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(HTTPSConnectionPool, _Pool):
     ConnectionCls = _TlsConnection
+
+
+class _Way(NamedTuple):
+    """
+    How a request gets to a URL.
+
+    Attributes:
+        pool: Of the connections that it may take.
+
+        first_lines: What it begins with.
+
+        tunnel: Whether a proxy has to be asked for a tunnel first.
+
+        extra: Headers for a proxy.
+    """
+
+    pool: _Pool
+    first_lines: str
+    tunnel: bool
+    extra: Mapping[str, str]
 
 
 class Adapter(HTTPAdapter):
     """
-    requests' adapter over our connections. ``send`` is left alone, so what intercepts it (the library
-    ``responses``, tracing) works here too.
+    requests' adapter over our connections.
+
+    An exchange goes straight to one of its pools, which halves what it costs.
 
     Attributes:
         tls: Verifies certificates; set up once, shared by all connections.
@@ -298,6 +254,7 @@ class Adapter(HTTPAdapter):
     def __init__(self, tls: ssl.SSLContext) -> None:
         tls.sslsocket_class = _TlsSocket
         self.tls = tls
+        self._ways: dict[tuple[str, str, str | None], _Way] = {}
         super().__init__(
             pool_connections=_HOSTS,
             pool_maxsize=_KEPT,
@@ -321,6 +278,73 @@ class Adapter(HTTPAdapter):
         """
         Leave certificates to the context; requests' own would load them anew each time.
         """
+
+    @staticmethod
+    def lends_to(proxy: str | None) -> bool:
+        """
+        Whether ``exchange`` may be used: not if somebody has put a function of their own in the place of
+        ``HTTPAdapter.send`` (the library ``responses`` does, tracing may), nor with a proxy that speaks SOCKS,
+        whose connections are another library's.
+        """
+        code = HTTPAdapter.send.__code__
+        own = code.co_filename == requests.adapters.__file__
+        return own and not (proxy and proxy.lower().startswith("socks"))
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        proxy: str | None,
+    ) -> Answer:
+        """
+        Send a request over an open connection or a new one, and read the head of its answer.
+        """
+        way = self._ways.get((method, url, proxy)) or self._find(method, url, proxy)
+        try:
+            connection = way.pool.lend()
+        except ClosedPoolError:
+            self._ways.clear()
+            way = self._find(method, url, proxy)
+            connection = way.pool.lend()
+        try:
+            if connection.sock is None:
+                way.pool.open(connection, tunnel=way.tunnel)
+            if working.call is not None:
+                working.call.deadlines.connected()
+            sock = connection.sock
+            if way.extra:
+                headers = {**headers, **way.extra}
+            send(sock.sendall, way.first_lines, headers, body)
+            return Answer(sock.recv, partial(way.pool.take_back, connection))
+        except BaseException:
+            way.pool.take_back(connection, usable=False)
+            raise
+
+    def _find(self, method: str, url: str, proxy: str | None) -> _Way:
+        request = requests.Request(method, url).prepare()
+        proxies = {"http": proxy, "https": proxy} if proxy else None
+        pool: Any = self.get_connection_with_tls_context(request, True, proxies)
+        tunnel = connection_requires_http_tunnel(
+            pool.proxy, pool.proxy_config, pool.scheme
+        )
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        absolute = pool.proxy is not None and not tunnel
+        if absolute:
+            target = f"{parts.scheme}://{host}{target}"
+        way = _Way(
+            pool=pool,
+            first_lines=request_line(method, target, host),
+            tunnel=pool.proxy is not None and tunnel,
+            extra=dict(pool.proxy_headers) if absolute else {},
+        )
+        if len(self._ways) >= _WAYS:
+            self._ways.clear()
+        self._ways[method, url, proxy] = way
+        return way
 
 
 _POOLS: Mapping[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
+from typing import Protocol
 
 import certifi
 import requests
@@ -18,13 +19,56 @@ from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.network import NetworkSettings, tls_context
+from ai_lib._exchange import BLOCK
 from ai_lib._host.errand import Errand
 from ai_lib._pool import Adapter, working
 
-#: Bytes asked for at once; a read gives what there is.
-_BLOCK = 65536
 #: Seconds to wait for the end of a body behind a stream's end mark.
 _DRAIN = 0.05
+
+
+class Answered(Protocol):
+    """
+    An answer whose head was read: an ``Answer``, or another library's behind ``_Foreign``.
+    """
+
+    status: int
+    headers: dict[str, str]
+
+    def read1(self) -> bytes:
+        """
+        Wait for the next bytes; none: it is over.
+        """
+
+    def close(self) -> None:
+        """
+        Give the connection back if the body is at its end, else close it. Allowed twice.
+        """
+
+
+class _Foreign:
+    """
+    An answer of requests, by a caller's session or by who stands in for its adapter.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers = {k.lower(): v for k, v in response.headers.items()}
+
+    def read1(self) -> bytes:
+        data: bytes = self._response.raw.read1(BLOCK, decode_content=False)
+        return data
+
+    def close(self) -> None:
+        self._response.close()
+
+    def wake(self) -> None:
+        """
+        End a read in another thread.
+        """
+        with suppress(ValueError, RuntimeError, OSError):  # nothing left to wake
+            self._response.raw.shutdown()
 
 
 class ByteStream:
@@ -32,10 +76,9 @@ class ByteStream:
     An open body. One thread at a time reads it; none closes it while another reads.
     """
 
-    def __init__(self, response: requests.Response, url: str, *, owned: bool) -> None:
-        self._response = response
+    def __init__(self, answer: Answered, url: str) -> None:
+        self._answer = answer
         self._url = url
-        self._owned = owned
         self._process = os.getpid()
         self._closed = False
 
@@ -47,7 +90,9 @@ class ByteStream:
             raise ClientClosedError("This stream was opened by another process.")
         working.call = call
         try:
-            return self._next() if self._owned else self._next_of_session(call)
+            if isinstance(self._answer, _Foreign):
+                return self._read_foreign(self._answer, call)
+            return self._answer.read1()
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
@@ -56,24 +101,17 @@ class ByteStream:
             working.call = None
         raise failure
 
-    def _next(self) -> bytes:
-        data: bytes = self._response.raw.read1(_BLOCK, decode_content=False)
-        return data
-
-    def _next_of_session(self, call: Call) -> bytes:
+    @staticmethod
+    def _read_foreign(answer: _Foreign, call: Call) -> bytes:
         """
-        Read where the socket is not ours: a cancel shuts it by urllib3's own way.
+        Read where the socket may not be ours: a cancel shuts it by urllib3's own way.
         """
-        call.begin_wait(self._wake)
+        call.begin_wait(answer.wake)
         try:
-            return self._next()
+            return answer.read1()
         finally:
             call.end_wait()
             call.check()
-
-    def _wake(self) -> None:
-        with suppress(ValueError, RuntimeError, OSError):  # nothing left to wake
-            self._response.raw.shutdown()
 
     def drain(self, call: Call) -> None:
         """
@@ -81,8 +119,8 @@ class ByteStream:
         """
         call.deadlines.begin_drain(_DRAIN)
         try:
-            if not self._owned:
-                self._drain_of_session()
+            if isinstance(self._answer, _Foreign):
+                self._drain_foreign(self._answer)
                 return
             with suppress(AiLibError):
                 while self.read(call):
@@ -90,20 +128,21 @@ class ByteStream:
         finally:
             self.close()
 
-    def _drain_of_session(self) -> None:
+    @staticmethod
+    def _drain_foreign(answer: _Foreign) -> None:
         """
         Read the rest away where nothing bounds the socket's wait: in a thread that is woken in time.
         """
 
         def rest() -> None:
             with suppress(Exception):
-                while self._next():
+                while answer.read1():
                     pass
 
         done = threading.Event()
         Errand(rest, done.set)
         if not done.wait(_DRAIN):
-            self._wake()
+            answer.wake()
             done.wait()
 
     def close(self) -> None:
@@ -113,7 +152,7 @@ class ByteStream:
         if not self._closed and self._process == os.getpid():
             self._closed = True
             with suppress(Exception):  # a connection that is gone is closed
-                self._response.close()
+                self._answer.close()
 
 
 class RequestsTransport:
@@ -163,24 +202,25 @@ class RequestsTransport:
         Send a request and wait for the answer, or for the headers of a stream.
         """
         request = effect.request
-        response: requests.Response | None = None
+        answer: Answered | None = None
         working.call, working.connected = call, False
         try:
-            response = self._answer(request, call)
-            ok = response.status_code < 400
-            headers = {k.lower(): v for k, v in response.headers.items()}
-            answer = HttpResponse(status=response.status_code, headers=headers)
+            answer = self._answer(request, call)
+            ok = answer.status < 400
             if effect.stream and ok:
-                stream = ByteStream(response, request.url, owned=self._session is None)
-                response = None  # it is the stream's now
-                return answer.with_stream(stream)
+                stream = ByteStream(answer, request.url)
+                opened = HttpResponse(
+                    status=answer.status, headers=answer.headers, stream=stream
+                )
+                answer = None  # it is the stream's now
+                return opened
             limits = effect.limits
-            body = _whole(response, limits.answer if ok else limits.error, cut=not ok)
-            return answer.with_body(body)
+            body = _whole(answer, limits.answer if ok else limits.error, cut=not ok)
+            return HttpResponse(status=answer.status, headers=answer.headers, body=body)
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
-            heard = response is not None
+            heard = answer is not None
             # Of a session's connections nobody tells whether they were open before.
             reused = self._session is None and not working.connected
             failure = failure_of(
@@ -193,26 +233,23 @@ class RequestsTransport:
             )
         finally:
             working.call = None
-            if response is not None:
-                response.close()
+            if answer is not None:
+                answer.close()
         raise failure
 
-    def _answer(self, request: HttpRequest, call: Call) -> requests.Response:
+    def _answer(self, request: HttpRequest, call: Call) -> Answered:
         if self._session is not None:
-            return self._by_session(self._session, request, call)
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        prepared.url = request.url
-        prepared.headers = CaseInsensitiveDict(request.headers)
-        prepared.body = request.body
-        prepared.hooks = {}
-        if request.body is not None:
-            prepared.headers["content-length"] = str(len(request.body))
-        if request.credential is not None:
-            prepared.headers.update(request.credential.headers())
+            return _Foreign(self._by_session(self._session, request, call))
+        adapter = self._opened()
         proxy = self._settings.proxy_for(request.url)
-        proxies = {"http": proxy, "https": proxy} if proxy else None
-        return self._opened().send(prepared, stream=True, verify=True, proxies=proxies)
+        if not adapter.lends_to(proxy):
+            return _Foreign(_by_adapter(adapter, request, proxy))
+        headers = request.headers
+        if request.credential is not None:
+            headers = {**headers, **request.credential.headers()}
+        return adapter.exchange(
+            request.method, request.url, headers, request.body, proxy
+        )
 
     def _by_session(
         self, session: requests.Session, request: HttpRequest, call: Call
@@ -252,20 +289,40 @@ class RequestsTransport:
             return self._adapter
 
 
-def _whole(response: requests.Response, limit: int, *, cut: bool) -> bytes:
+def _by_adapter(
+    adapter: Adapter, request: HttpRequest, proxy: str | None
+) -> requests.Response:
+    """
+    Send through requests' own function, in whose place there is another one.
+    """
+    prepared = requests.PreparedRequest()
+    prepared.method = request.method
+    prepared.url = request.url
+    prepared.headers = CaseInsensitiveDict(request.headers)
+    prepared.body = request.body
+    prepared.hooks = {}
+    if request.body is not None:
+        prepared.headers["content-length"] = str(len(request.body))
+    if request.credential is not None:
+        prepared.headers.update(request.credential.headers())
+    proxies = {"http": proxy, "https": proxy} if proxy else None
+    return adapter.send(prepared, stream=True, verify=True, proxies=proxies)
+
+
+def _whole(answer: Answered, limit: int, *, cut: bool) -> bytes:
     """
     Read a body up to *limit* bytes; beyond, stop there with *cut*, else refuse.
     """
     pieces: list[bytes] = []
     size = 0
-    while data := response.raw.read1(_BLOCK, decode_content=False):
+    while data := answer.read1():
         pieces.append(data)
         size += len(data)
         if size > limit:
             if not cut:
                 raise ResponseTooLargeError(
                     f"The answer is larger than {limit} bytes, the bound in force.",
-                    status_code=response.status_code,
+                    status_code=answer.status,
                 )
             break
     return b"".join(pieces)[:limit]

@@ -66,7 +66,7 @@ def cluster():
             threads_per_worker=4,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as made,
         distributed.Client(made) as client,
     ):
