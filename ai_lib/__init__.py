@@ -4,148 +4,151 @@ One typed interface to every large language model provider, blocking. ``ai_lib_a
 
 from __future__ import annotations
 
-import logging as _logging
+from typing import TYPE_CHECKING
 
 from ai_lib import _quiet as _quiet
-from ai_lib._batch import (
-    BatchRun,
-)
-from ai_lib._client import (
-    AiClient,
-    Transport,
-    quick_chat_text,
-)
-from ai_lib._core.batch import (
-    BatchItem,
-)
-from ai_lib._core.batch.progress import (
-    BatchProgress,
-)
-from ai_lib._core.breaker import (
-    BreakerPolicy,
-)
-from ai_lib._core.call import (
-    CancelHandle,
-)
-from ai_lib._core.catalog import (
-    Provider,
-)
-from ai_lib._core.chat import (
-    ChatCompletionChunk,
-    ChatCompletionRequest,
-    ChatCompletionResponse,
-    Choice,
-    ChunkChoice,
-    Citation,
-    Delta,
-    FinishReason,
-    ToolCallDelta,
-    Usage,
-    UsageStatus,
-)
-from ai_lib._core.dialects import (
-    ChunkParser,
-    Dialect,
-    Follow,
-)
-from ai_lib._core.errors import (
-    AiLibError,
-    ApiError,
-    AuthenticationError,
-    CircuitOpenError,
-    ClientClosedError,
-    ConfigurationError,
-    ContentFilteredError,
-    ContextLengthExceededError,
-    IncompleteStreamError,
-    InvalidRequestError,
-    InvalidResponseError,
-    LocalModelError,
-    MissingApiKeyError,
-    ModelNotFoundError,
-    NetworkError,
-    NotFoundError,
-    OverloadedError,
-    PermissionDeniedError,
-    QuotaExhaustedError,
-    RateLimitedLocallyError,
-    RateLimitError,
-    RequestTimeoutError,
-    ResponseTooLargeError,
-    ServerError,
-    StreamCancelledError,
-    UnsupportedFeatureError,
-)
-from ai_lib._core.flow import (
-    Send,
-)
-from ai_lib._core.hooks import (
-    BreakerEvent,
-    ChunkEvent,
-    ErrorEvent,
-    Event,
-    FailoverEvent,
-    RequestEvent,
-    ResponseEvent,
-    RetryEvent,
-)
-from ai_lib._core.http import (
-    HttpRequest,
-    HttpResponse,
-    SizeLimits,
-)
-from ai_lib._core.ledger import (
-    Attempt,
-    RateLimits,
-)
-from ai_lib._core.messages import (
-    AudioPart,
-    FilePart,
-    ImagePart,
-    Message,
-    Role,
-    TextPart,
-)
-from ai_lib._core.providers import (
-    ModelInfo,
-    ProviderSpec,
-    Quirks,
-    ResolvedTarget,
-)
-from ai_lib._core.racing import (
-    Hedge,
-)
-from ai_lib._core.rate_limit import (
-    RateLimit,
-)
-from ai_lib._core.registry import (
-    Target,
-    register_dialect,
-    register_provider,
-)
-from ai_lib._core.retry import (
-    RetryPolicy,
-)
-from ai_lib._core.serialization import (
-    from_dict,
-    to_dict,
-)
-from ai_lib._core.state import (
-    LocalState,
-    StateStore,
-)
-from ai_lib._core.timeouts import (
-    Timeout,
-)
-from ai_lib._core.tools import (
-    Tool,
-    ToolCall,
-    ToolChoice,
-)
+from ai_lib._core.face import face as _face
 from ai_lib._core.version import __version__ as __version__
-from ai_lib._stream import (
-    ChatCompletionStream,
-)
+
+if TYPE_CHECKING:
+    from ai_lib._batch import (
+        BatchRun,
+    )
+    from ai_lib._client import (
+        AiClient,
+        Transport,
+        quick_chat_text,
+    )
+    from ai_lib._core.batch import (
+        BatchItem,
+    )
+    from ai_lib._core.batch.progress import (
+        BatchProgress,
+    )
+    from ai_lib._core.breaker import (
+        BreakerPolicy,
+    )
+    from ai_lib._core.call import (
+        CancelHandle,
+    )
+    from ai_lib._core.catalog import (
+        Provider,
+    )
+    from ai_lib._core.chat import (
+        ChatCompletionChunk,
+        ChatCompletionRequest,
+        ChatCompletionResponse,
+        Choice,
+        ChunkChoice,
+        Citation,
+        Delta,
+        FinishReason,
+        ToolCallDelta,
+        Usage,
+        UsageStatus,
+    )
+    from ai_lib._core.dialects import (
+        ChunkParser,
+        Dialect,
+        Follow,
+    )
+    from ai_lib._core.errors import (
+        AiLibError,
+        ApiError,
+        AuthenticationError,
+        CircuitOpenError,
+        ClientClosedError,
+        ConfigurationError,
+        ContentFilteredError,
+        ContextLengthExceededError,
+        IncompleteStreamError,
+        InvalidRequestError,
+        InvalidResponseError,
+        LocalModelError,
+        MissingApiKeyError,
+        ModelNotFoundError,
+        NetworkError,
+        NotFoundError,
+        OverloadedError,
+        PermissionDeniedError,
+        QuotaExhaustedError,
+        RateLimitedLocallyError,
+        RateLimitError,
+        RequestTimeoutError,
+        ResponseTooLargeError,
+        ServerError,
+        StreamCancelledError,
+        UnsupportedFeatureError,
+    )
+    from ai_lib._core.flow import (
+        Send,
+    )
+    from ai_lib._core.hooks import (
+        BreakerEvent,
+        ChunkEvent,
+        ErrorEvent,
+        Event,
+        FailoverEvent,
+        RequestEvent,
+        ResponseEvent,
+        RetryEvent,
+    )
+    from ai_lib._core.http import (
+        HttpRequest,
+        HttpResponse,
+        SizeLimits,
+    )
+    from ai_lib._core.ledger import (
+        Attempt,
+        RateLimits,
+    )
+    from ai_lib._core.messages import (
+        AudioPart,
+        FilePart,
+        ImagePart,
+        Message,
+        Role,
+        TextPart,
+    )
+    from ai_lib._core.providers import (
+        ModelInfo,
+        ProviderSpec,
+        Quirks,
+        ResolvedTarget,
+    )
+    from ai_lib._core.racing import (
+        Hedge,
+    )
+    from ai_lib._core.rate_limit import (
+        RateLimit,
+    )
+    from ai_lib._core.registry import (
+        Target,
+        register_dialect,
+        register_provider,
+    )
+    from ai_lib._core.retry import (
+        RetryPolicy,
+    )
+    from ai_lib._core.serialization import (
+        from_dict,
+        to_dict,
+    )
+    from ai_lib._core.state import (
+        LocalState,
+        StateStore,
+    )
+    from ai_lib._core.timeouts import (
+        Timeout,
+    )
+    from ai_lib._core.tools import (
+        Tool,
+        ToolCall,
+        ToolChoice,
+    )
+    from ai_lib._stream import (
+        ChatCompletionStream,
+    )
 
 __all__ = [
     "AiClient",
@@ -238,15 +241,16 @@ __all__ = [
     "to_dict",
 ]
 
-_logging.getLogger("ai_lib").addHandler(_logging.NullHandler())
-
-
-# Tracebacks show no underscore. Not data classes: their annotations are resolved in the
-# module that they name.
-for _name in __all__:
-    _one = globals()[_name]
-    if _one in (AiClient, BatchRun, ChatCompletionStream) or (
-        isinstance(_one, type) and issubclass(_one, BaseException)
-    ):
-        _one.__module__ = __name__
-del _name, _one
+if not TYPE_CHECKING:  # a checker would take every name for one that is there
+    __getattr__, __dir__ = _face(
+        __name__,
+        {
+            "_batch": ("BatchRun",),
+            "_client": (
+                "AiClient",
+                "Transport",
+                "quick_chat_text",
+            ),
+            "_stream": ("ChatCompletionStream",),
+        },
+    )

@@ -38,6 +38,8 @@ class BatchRun:
     the iterable only as fast as items leave. Iterate it in one thread; ``cancel`` may come from any.
     """
 
+    __module__ = "ai_lib"  # tracebacks show no underscore
+
     def __init__(
         self,
         plan: Plan,

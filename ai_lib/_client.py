@@ -152,6 +152,8 @@ class AiClient:
         ValueError: Both *max_retries* and *retry*.
     """
 
+    __module__ = "ai_lib"  # tracebacks show no underscore
+
     def __init__(
         self,
         provider: str | ProviderSpec | Target,

@@ -28,6 +28,8 @@ class ChatCompletionStream(StreamState):
     thread; ``close`` and a handle's ``cancel`` may come from any.
     """
 
+    __module__ = "ai_lib"  # tracebacks show no underscore
+
     def __init__(
         self, opening: Opening, call: Call, *, provider: str, model: str
     ) -> None:

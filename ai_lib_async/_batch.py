@@ -42,6 +42,8 @@ class BatchRun:
     the iterable only as fast as items leave. Iterate it in one task; ``cancel`` may come from any thread.
     """
 
+    __module__ = "ai_lib_async"  # tracebacks show no underscore
+
     def __init__(
         self,
         plan: Plan,

@@ -153,6 +153,8 @@ class AiClient:
         ValueError: Both *max_retries* and *retry*.
     """
 
+    __module__ = "ai_lib_async"  # tracebacks show no underscore
+
     def __init__(
         self,
         provider: str | ProviderSpec | Target,

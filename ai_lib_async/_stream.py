@@ -29,6 +29,8 @@ class ChatCompletionStream(StreamState):
     task; a handle's ``cancel`` may come from any thread.
     """
 
+    __module__ = "ai_lib_async"  # tracebacks show no underscore
+
     def __init__(
         self, opening: Opening, call: Call, *, provider: str, model: str
     ) -> None:

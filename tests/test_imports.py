@@ -5,6 +5,7 @@ The dependency rule: what may import what, and what is loaded when.
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -215,6 +216,23 @@ def test_data_imports_no_code(name):
 
     ours = {one for one in imported if one.startswith("ai_lib._core.")}
     assert not {one for one in ours if "dialects." in one or "registry" in one}
+
+
+def test_no_module_imports_itself_around_corners():
+    """
+    Imports at the top of modules run in no circle, so threads may load them in any order.
+    """
+    needs = {
+        name: {one for one in imports_of(path, lazy=False) if one in ALL} - {name}
+        for name, path in ALL.items()
+    }
+    # A package is there before its modules; what it is asked for later does not count.
+    for name in needs:
+        needs[name] -= {"ai_lib", "ai_lib_async"}
+
+    order = list(graphlib.TopologicalSorter(needs).static_order())
+
+    assert set(needs) <= set(order)
 
 
 def loaded_by(code):

@@ -5,6 +5,7 @@ The face of both packages, and what none of their modules does.
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import pickle
 import subprocess
@@ -50,13 +51,81 @@ def test_nothing_is_exported_by_accident(package):
     """
     public = {
         name
-        for name, one in vars(package).items()
+        for name in dir(package)
         if not name.startswith("_")
-        and name != "annotations"
-        and not isinstance(one, types.ModuleType)
+        and name not in ("annotations", "TYPE_CHECKING")
+        and not isinstance(getattr(package, name), types.ModuleType)
     }
 
     assert set(package.__all__) == public
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name_of)
+def test_checkers_see_what_there_is(package):
+    """
+    A name is, to a type checker, of the module that it is loaded from.
+    """
+    tree = ast.parse(Path(package.__file__).read_text())
+    [seen] = [
+        one
+        for one in tree.body
+        if isinstance(one, ast.If) and "TYPE_CHECKING" == ast.unparse(one.test)
+    ]
+    for statement in seen.body:
+        module = importlib.import_module(statement.module)
+        for alias in statement.names:
+            found = vars(module)[alias.name]
+            assert getattr(package, alias.name) is found, alias.name
+            if isinstance(found, type | types.FunctionType):
+                assert found.__module__ in (
+                    statement.module,
+                    package.__name__,
+                    "ai_lib",
+                )
+
+    assert set(package.__all__) == {
+        alias.name for statement in seen.body for alias in statement.names
+    }
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name_of)
+def test_a_name_that_is_not_there_is_an_attribute_error(package):
+    """
+    What a package does not have is missed as in any other module.
+    """
+    assert not hasattr(package, "AiClients")
+    with pytest.raises(ImportError, match="AiClients"):
+        exec(f"from {package.__name__} import AiClients")  # our own words
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name_of)
+def test_names_can_be_loaded_by_many_threads_at_once(package):
+    """
+    Threads that ask a fresh package for its names at the same time all get the same ones.
+    """
+    code = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+import threading, {package.__name__} as package
+gate, found = threading.Barrier(8), []
+def load(number):
+    gate.wait()
+    names = package.__all__[number:] + package.__all__[:number]
+    found.append({{name: getattr(package, name) for name in names}})
+threads = [threading.Thread(target=load, args=(9 * one,)) for one in range(8)]
+[one.start() for one in threads]
+[one.join() for one in threads]
+print(len(found), all(one == found[0] for one in found))
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert "8 True" == done.stdout.strip()
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=name_of)

@@ -314,3 +314,10 @@ class RateLimitedLocallyError(AiLibError):
     """
 
     failover = True
+
+
+# Tracebacks show no underscore, and a pickle names what is public.
+for _one in tuple(globals().values()):
+    if isinstance(_one, type) and issubclass(_one, AiLibError):
+        _one.__module__ = "ai_lib"
+del _one

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from ai_lib._core.log import logger
+
 if TYPE_CHECKING:
     from ai_lib._core.chat import (
         ChatCompletionChunk,
@@ -202,11 +204,9 @@ def tell(hooks: Sequence[Hook], event: Event) -> None:
         try:
             hook(event)
         except Exception as error:  # noqa: BLE001  # harms no call
-            import logging
-
             name = getattr(hook, "__qualname__", type(hook).__name__)
             # Not the message or the traceback: they may hold what the event holds.
-            logging.getLogger("ai_lib.hooks").warning(
+            logger("hooks").warning(
                 "The hook %s raised %s when told of a %s.",
                 name,
                 type(error).__name__,

@@ -18,19 +18,25 @@ if TYPE_CHECKING:
 
 
 @cache
-def _logger(name: str) -> logging.Logger:
+def logger(name: str) -> logging.Logger:
+    """
+    Give the logger of that name under ``ai_lib``, which by itself prints nothing.
+    """
     import logging  # not with the package: it takes longer than many of its modules
 
-    return logging.getLogger(f"ai_lib.{name}")
+    ours = logging.getLogger("ai_lib")
+    if not ours.handlers:
+        ours.addHandler(logging.NullHandler())
+    return ours.getChild(name)
 
 
 def attempted(line: Attempt, route: Route, number: int) -> None:
     """
     Log an attempt, at DEBUG.
     """
-    logger = _logger("attempt")
-    if logger.isEnabledFor(10):
-        logger.debug(
+    attempts = logger("attempt")
+    if attempts.isEnabledFor(10):
+        attempts.debug(
             "%s %s: attempt %d, %s, %.3f s, request id %s",
             line.provider,
             route.host,
@@ -45,14 +51,14 @@ def retrying(provider: str, error: AiLibError, wait: float) -> None:
     """
     Log a retry, at INFO.
     """
-    _logger("retry").info("%s: %s%s; again in %.2f s", provider, *_kind(error), wait)
+    logger("retry").info("%s: %s%s; again in %.2f s", provider, *_kind(error), wait)
 
 
 def failing_over(provider: str, error: AiLibError, goal: str) -> None:
     """
     Log a failover, at INFO.
     """
-    _logger("failover").info("%s: %s%s; %s is next", provider, *_kind(error), goal)
+    logger("failover").info("%s: %s%s; %s is next", provider, *_kind(error), goal)
 
 
 def broke(provider: str, state: str) -> None:
@@ -60,14 +66,14 @@ def broke(provider: str, state: str) -> None:
     Log a change of a breaker: at WARNING that it opens, else at INFO.
     """
     level = 30 if state == "open" else 20
-    _logger("breaker").log(level, "%s: the circuit is %s", provider, state)
+    logger("breaker").log(level, "%s: the circuit is %s", provider, state)
 
 
 def lost_note(kind: str) -> None:
     """
     Log that a store could not be told something, at WARNING.
     """
-    _logger("state").warning("The state store raised %s; nothing was noted.", kind)
+    logger("state").warning("The state store raised %s; nothing was noted.", kind)
 
 
 def _kind(error: AiLibError) -> tuple[str, str]:

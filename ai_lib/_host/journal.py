@@ -13,7 +13,6 @@ ended in an error is not recalled: it is asked again.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -32,9 +31,10 @@ from ai_lib._core.batch.records import (
 )
 from ai_lib._core.chat import ChatCompletionRequest
 from ai_lib._core.errors import ConfigurationError
+from ai_lib._core.log import logger
 from ai_lib._host.lines import LineFile
 
-_LOGGER = logging.getLogger("ai_lib.batch")
+_LOGGER = logger("batch")
 
 Path = str | os.PathLike[str]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import json
-import logging
 import os
 import re
 import sys
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ai_lib._core.errors import LocalModelError
+from ai_lib._core.log import logger
 from ai_lib._core.providers import Origin
 from ai_lib._core.secrets import Secret, redact
 from ai_lib._host.model_file import ModelFile, fetch, locate
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-_LOGGER = logging.getLogger("ai_lib.local")
+_LOGGER = logger("local")
 _ENGINE = "xllamacpp"
 _STAMP = re.compile(r"^[\d.]+ [A-Z] ")
 

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 import attrs
 
 from ai_lib._core.errors import LocalModelError
+from ai_lib._core.log import logger
 
 if TYPE_CHECKING:
     import subprocess
@@ -26,7 +27,7 @@ MODEL_VARIABLE = "AI_LIB_LOCAL_MODEL"
 #: The variable that may hold another folder for what is kept.
 CACHE_VARIABLE = "AI_LIB_CACHE_DIR"
 
-_LOGGER = logging.getLogger("ai_lib.local")
+_LOGGER = logger("local")
 _OTHERWISE = f"set {MODEL_VARIABLE} to the path of a GGUF file"
 
 

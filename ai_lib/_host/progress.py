@@ -4,7 +4,6 @@ Progress of a batch as people see it: a bar, a line, a few lines in a log; or a 
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
@@ -13,9 +12,10 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from ai_lib._core.batch.progress import BatchProgress
+from ai_lib._core.log import logger
 from ai_lib._core.secrets import redact
 
-_LOGGER = logging.getLogger("ai_lib.batch")
+_LOGGER = logger("batch")
 
 #: Seconds; nobody reads faster, and a bar costs more than a small item.
 _EVERY = 0.1

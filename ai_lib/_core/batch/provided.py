@@ -4,7 +4,6 @@ A batch that its provider works off, as flows over a plan.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -19,9 +18,10 @@ from ai_lib._core.batch.plan import Known, Plan, Records, Task
 from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError
 from ai_lib._core.flow import Flow, Keep
+from ai_lib._core.log import logger
 from ai_lib._core.timeouts import Timeout
 
-_LOGGER = logging.getLogger("ai_lib.batch")
+_LOGGER = logger("batch")
 
 
 class ProvidedBatch:
