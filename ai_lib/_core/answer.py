@@ -39,7 +39,7 @@ def unified_finish(reason: str | None, *, calls: bool) -> str | None:
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class _Text:
     """
     Text out of many pieces, which are joined now and then: a small string costs ten times its
@@ -70,7 +70,7 @@ class _Text:
         return text
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class _CallSoFar:
     """
     One tool call as far as it has come.
@@ -96,7 +96,7 @@ class _CallSoFar:
         )
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class _ChoiceSoFar:
     """
     One choice as far as it has come.
@@ -168,7 +168,7 @@ class _ChoiceSoFar:
         )
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class AnswerSoFar:
     """
     The whole answer as far as it has come. Keeps no chunk, and of the raw events the last.

@@ -17,6 +17,7 @@ from ai_lib._core.errors import (
     NetworkError,
     ServerError,
 )
+from ai_lib._core.record import Record
 
 #: How an attempt ended, for whom it was made: it worked; the target failed; the target lives, but
 #: refused this request (4xx), or only began to answer; nothing was learned of the target.
@@ -24,8 +25,8 @@ Verdict = Literal["worked", "failed", "lives", "nothing"]
 Change = Literal["closed", "open", "half_open"]
 
 
-@attrs.frozen(kw_only=True)
-class BreakerPolicy:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class BreakerPolicy(Record):
     """
     When to keep calls away from a target, and for how long.
 
@@ -41,8 +42,8 @@ class BreakerPolicy:
     recovery: float = attrs.field(default=30.0, validator=attrs.validators.gt(0))
 
 
-@attrs.frozen
-class Admission:
+@attrs.frozen(eq=False, repr=False)
+class Admission(Record):
     """
     What the breaker says of an attempt.
 

@@ -12,6 +12,7 @@ import attrs
 
 from ai_lib._core.checks import must_be, shown
 from ai_lib._core.messages import Message, Role
+from ai_lib._core.record import MutableRecord, Record
 from ai_lib._core.secrets import check_headers
 from ai_lib._core.tools import Tool, ToolCall
 
@@ -102,8 +103,8 @@ def _to_mapping(value: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(value or {})
 
 
-@attrs.frozen
-class ChatCompletionRequest:
+@attrs.frozen(eq=False, repr=False)
+class ChatCompletionRequest(Record):
     """
     What to ask a model.
 
@@ -233,8 +234,8 @@ def as_request(value: object) -> ChatCompletionRequest:
     )
 
 
-@attrs.frozen(kw_only=True)
-class Usage:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Usage(Record):
     """
     Tokens that a call cost, as the provider counted them.
 
@@ -257,8 +258,8 @@ class Usage:
     reasoning_tokens: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Citation:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Citation(Record):
     """
     A source that an answer names.
 
@@ -281,8 +282,8 @@ class Citation:
     text: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Choice:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Choice(Record):
     """
     One answer.
 
@@ -310,8 +311,8 @@ def _to_choices(choices: Iterable[Choice]) -> tuple[Choice, ...]:
     return tuple(choices)
 
 
-@attrs.frozen(kw_only=True)
-class ChatCompletionResponse:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ChatCompletionResponse(Record):
     """
     A whole answer.
 
@@ -396,8 +397,8 @@ class ChatCompletionResponse:
 # What is made once a chunk is not frozen: building a frozen class costs twice as much.
 
 
-@attrs.define
-class ToolCallDelta:
+@attrs.define(eq=False, repr=False)
+class ToolCallDelta(MutableRecord):
     """
     A piece of a tool call.
 
@@ -420,8 +421,8 @@ class ToolCallDelta:
     extra: Mapping[str, Any] | None = None
 
 
-@attrs.define
-class Delta:
+@attrs.define(eq=False, repr=False)
+class Delta(MutableRecord):
     """
     What a chunk adds to a choice; ``None`` or empty: nothing.
 
@@ -450,8 +451,8 @@ class Delta:
     provider_state: Mapping[str, Any] | None = None
 
 
-@attrs.define
-class ChunkChoice:
+@attrs.define(eq=False, repr=False)
+class ChunkChoice(MutableRecord):
     """
     One choice's part of a chunk.
 
@@ -474,8 +475,8 @@ class ChunkChoice:
     logprobs: Mapping[str, Any] | None = None
 
 
-@attrs.define
-class ChatCompletionChunk:
+@attrs.define(eq=False, repr=False)
+class ChatCompletionChunk(MutableRecord):
     """
     A piece of a streamed answer.
 

@@ -65,6 +65,7 @@ from ai_lib._core.network import (
 from ai_lib._core.outcome import Opened, Said, StreamEnd, Won
 from ai_lib._core.providers import ModelInfo, Origin, ResolvedTarget
 from ai_lib._core.racing import Hedge, Race, Runner
+from ai_lib._core.record import Record
 from ai_lib._core.registry import KeySource
 from ai_lib._core.retry import RetryPolicy, Spending
 from ai_lib._core.routes import Route, redirected, route_of
@@ -93,8 +94,8 @@ _REPLACEMENTS = 3
 _FOLLOW_UPS = 10_000
 
 
-@attrs.frozen(kw_only=True)
-class Aim:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Aim(Record):
     """
     One attempt's way: under which call, where to, for which model, with which key.
     """
@@ -105,7 +106,7 @@ class Aim:
     secret: Secret | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class ClientCore:
     """
     The settings of a client, and the flows of its public methods.

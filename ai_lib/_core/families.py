@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ai_lib._core.record import Record
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -25,8 +27,8 @@ def _words(value: Iterable[str]) -> frozenset[str]:
     return frozenset(value)
 
 
-@attrs.frozen(kw_only=True)
-class Family:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Family(Record):
     """
     One row.
 

@@ -30,6 +30,7 @@ from ai_lib._core.http import (
     HttpResponse,
     SizeLimits,
 )
+from ai_lib._core.record import Record
 
 if TYPE_CHECKING:
     from ai_lib._core.racing import Race
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@attrs.frozen
-class Send:
+@attrs.frozen(eq=False, repr=False)
+class Send(Record):
     """
     Send a request; the reply is an ``HttpResponse``.
 
@@ -56,8 +57,8 @@ class Send:
     limits: SizeLimits = DEFAULT_LIMITS
 
 
-@attrs.frozen
-class Read:
+@attrs.frozen(eq=False, repr=False)
+class Read(Record):
     """
     Read from an open body; the reply is the next bytes, ``b""`` at their end.
     """
@@ -65,8 +66,8 @@ class Read:
     stream: ByteStream
 
 
-@attrs.frozen
-class Close:
+@attrs.frozen(eq=False, repr=False)
+class Close(Record):
     """
     Close an open body, its connection with it; no reply. Allowed twice.
     """
@@ -74,8 +75,8 @@ class Close:
     stream: ByteStream
 
 
-@attrs.frozen
-class Sleep:
+@attrs.frozen(eq=False, repr=False)
+class Sleep(Record):
     """
     Pause for some seconds; no reply.
     """
@@ -83,8 +84,8 @@ class Sleep:
     seconds: float
 
 
-@attrs.frozen
-class Run:
+@attrs.frozen(eq=False, repr=False)
+class Run(Record):
     """
     Call a blocking function of the host (a key's callable, the start of the local model) where it
     blocks nobody else; the reply is what it returns. It is left behind when the call is cancelled.
@@ -93,8 +94,8 @@ class Run:
     function: Callable[[], Any]
 
 
-@attrs.frozen
-class Note:
+@attrs.frozen(eq=False, repr=False)
+class Note(Record):
     """
     Call a function that may wait for a store, and fails for nobody: where it blocks nobody, whatever is cancelled
     or has run out; no reply.
@@ -103,8 +104,8 @@ class Note:
     function: Callable[[], object]
 
 
-@attrs.frozen
-class Keep:
+@attrs.frozen(eq=False, repr=False)
+class Keep(Record):
     """
     Call a function that writes to a disk, where it blocks nobody, whatever is cancelled or has run out; the reply is
     what it returns.
@@ -134,8 +135,8 @@ class Promise(Protocol):
         """
 
 
-@attrs.frozen
-class Join:
+@attrs.frozen(eq=False, repr=False)
+class Join(Record):
     """
     Wait for what an executor does; the reply is what comes of it. It is taken back when the call is cancelled.
     """
@@ -143,8 +144,8 @@ class Join:
     promise: Promise
 
 
-@attrs.frozen
-class Take:
+@attrs.frozen(eq=False, repr=False)
+class Take(Record):
     """
     Wait for one of a target's slots; no reply. It is given back by ``slots.leave()``.
     """

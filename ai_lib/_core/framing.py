@@ -71,7 +71,7 @@ def _text(data: bytes) -> str:
         return data.decode("utf-8", "replace")
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class _Lines:
     """
     Whole lines out of bytes that are cut anywhere.
@@ -135,7 +135,7 @@ class _Lines:
         return block
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class ServerSentEvents:
     """
     Read an event stream by the algorithm of the HTML standard, "Server-sent events".
@@ -233,7 +233,7 @@ class ServerSentEvents:
                 break
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class JsonLines:
     """
     Read one JSON text a line; blank lines are nothing.
@@ -324,7 +324,7 @@ def _to_frame(headers: dict[str, str], payload: bytes) -> Frame:
     return prefix + headers.get(header, ""), text
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class AwsEventStream:
     """
     Read ``application/vnd.amazon.eventstream``: binary messages with headers and checksums.
@@ -404,7 +404,7 @@ _MARKS = re.compile(rb'["{}\[\]]')
 _STRING_MARKS = re.compile(rb'["\\]')
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class JsonArray:
     """
     Read one JSON array, an object at a time; what else is in it is nothing.
@@ -481,7 +481,7 @@ class JsonArray:
             frames.append(("", _text(bytes(text))))
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class EventsOrJsonArray:
     """
     Read server-sent events, or the JSON array that was sent in their place: the first byte tells.

@@ -20,6 +20,7 @@ from ai_lib._core.errors import CircuitOpenError, RateLimitedLocallyError
 from ai_lib._core.flow import Flow, Note, Sleep, Take, run
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.rate_limit import RateLimit, Reservation
+from ai_lib._core.record import Record
 from ai_lib._core.secrets import Secret
 from ai_lib._core.slots import Slots, slots_of
 from ai_lib._core.state import PROCESS_STATE, StateStore
@@ -27,8 +28,8 @@ from ai_lib._core.state import PROCESS_STATE, StateStore
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True)
-class Gate:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Gate(Record):
     """
     What every attempt of a client passes.
 
@@ -165,7 +166,7 @@ class Gate:
             call.waited += got.wait
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Passage:
     """
     One attempt's way through the gate; ended once, from any thread.

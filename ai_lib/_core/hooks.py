@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from ai_lib._core.log import logger
+from ai_lib._core.record import Record
 
 if TYPE_CHECKING:
     from ai_lib._core.chat import (
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 call_ids = itertools.count(1)
 
 
-@attrs.frozen(kw_only=True)
-class Event:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Event(Record):
     """
     What all events say.
 
@@ -51,7 +52,7 @@ class Event:
     stream: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RequestEvent(Event):
     """
     An attempt is about to be made, all waits for it done.
@@ -72,7 +73,7 @@ class RequestEvent(Event):
     request: ChatCompletionRequest | None = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ResponseEvent(Event):
     """
     The call was answered; of a stream, it has ended.
@@ -93,7 +94,7 @@ class ResponseEvent(Event):
     response: ChatCompletionResponse | None = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ChunkEvent(Event):
     """
     A chunk of a stream goes to the caller.
@@ -108,7 +109,7 @@ class ChunkEvent(Event):
     chunk: ChatCompletionChunk = attrs.field(repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RetryEvent(Event):
     """
     An attempt failed, and another one will be made at the same target.
@@ -126,7 +127,7 @@ class RetryEvent(Event):
     wait: float
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class FailoverEvent(Event):
     """
     A target failed, and the next one is tried.
@@ -144,7 +145,7 @@ class FailoverEvent(Event):
     next_model: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BreakerEvent(Event):
     """
     A circuit breaker changed.
@@ -156,7 +157,7 @@ class BreakerEvent(Event):
     state: Literal["open", "half_open", "closed"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ErrorEvent(Event):
     """
     The call failed, was cancelled or interrupted.

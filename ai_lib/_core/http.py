@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 import attrs
 
+from ai_lib._core.record import Record
 from ai_lib._core.secrets import Secret, redact
 
 
-@attrs.frozen(kw_only=True)
-class SizeLimits:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class SizeLimits(Record):
     """
     How much is taken from a server, in bytes after decompression.
 
@@ -35,8 +36,8 @@ class SizeLimits:
 DEFAULT_LIMITS = SizeLimits()
 
 
-@attrs.frozen(kw_only=True)
-class Credential:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Credential(Record):
     """
     How a key is put on a request, at the last moment and by the transport alone.
 
@@ -74,8 +75,8 @@ class Credential:
         return ["-H", f'"{self.header}: {self.prefix}${self.variable}"']
 
 
-@attrs.frozen(kw_only=True)
-class Signature:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Signature(Record):
     """
     How a request is signed for Amazon Web Services, anew each time that it is sent.
 
@@ -129,8 +130,8 @@ def _hide_in(headers: Mapping[str, str]) -> str:
     return redact(repr(dict(headers)))
 
 
-@attrs.frozen(kw_only=True)
-class HttpRequest:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class HttpRequest(Record):
     """
     A request that is ready to be sent but for its key.
 
@@ -187,8 +188,8 @@ class ByteStream(Protocol):
     """
 
 
-@attrs.frozen(kw_only=True)
-class HttpResponse:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class HttpResponse(Record):
     """
     A response.
 

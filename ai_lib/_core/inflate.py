@@ -37,7 +37,7 @@ def _window_bits(encoding: str, first: int) -> int:
     return zlib.MAX_WBITS if first & 0x0F == 8 else -zlib.MAX_WBITS
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class Inflater:
     """
     Decompress a stream as its bytes come.

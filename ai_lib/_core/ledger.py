@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ai_lib._core.record import Record
+
 if TYPE_CHECKING:
     from ai_lib._core.chat import Usage
 
 
-@attrs.frozen(kw_only=True)
-class RateLimits:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RateLimits(Record):
     """
     What an answer's headers said of the provider's limits; ``None``: not told.
 
@@ -39,8 +41,8 @@ class RateLimits:
     tokens_reset: float | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Attempt:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Attempt(Record):
     """
     One exchange of a call with a provider.
 

@@ -13,6 +13,7 @@ import attrs
 
 from ai_lib._core.checks import must_be, shown
 from ai_lib._core.files import parse_data_url, read_file
+from ai_lib._core.record import Record
 from ai_lib._core.tools import ToolCall
 
 
@@ -28,8 +29,8 @@ class Role(StrEnum):
     TOOL = "tool"
 
 
-@attrs.frozen
-class TextPart:
+@attrs.frozen(eq=False, repr=False)
+class TextPart(Record):
     """
     A piece of text.
     """
@@ -45,8 +46,8 @@ def _size(data: bytes | None) -> str:
 _SCHEMES = ("https", "http", "gs", "s3", "ms")
 
 
-@attrs.frozen(kw_only=True)
-class _Media:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class _Media(Record):
     """
     Bytes with a type, or the address of some; one of the two.
 
@@ -123,7 +124,7 @@ class _Media:
         return cls(data=data, mime=found, **more)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ImagePart(_Media):
     """
     An image.
@@ -135,14 +136,14 @@ class ImagePart(_Media):
     detail: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class AudioPart(_Media):
     """
     A sound.
     """
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class FilePart(_Media):
     """
     A document, such as a PDF.
@@ -213,8 +214,8 @@ def _to_calls(calls: Iterable[ToolCall] | None) -> tuple[ToolCall, ...]:
     return tuple(calls or ())
 
 
-@attrs.frozen
-class Message:
+@attrs.frozen(eq=False, repr=False)
+class Message(Record):
     """
     One turn of a conversation.
 

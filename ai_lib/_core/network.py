@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ai_lib._core.errors import ConfigurationError
+from ai_lib._core.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,8 +44,8 @@ def _without_userinfo(url: str | None) -> str:
     return repr(scheme + separator + rest.rpartition("@")[2])
 
 
-@attrs.frozen(kw_only=True)
-class NetworkSettings:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class NetworkSettings(Record):
     """
     By which proxy, and trusting which certificates.
 

@@ -20,6 +20,7 @@ from ai_lib._core.chat import (
 from ai_lib._core.gate import Passage
 from ai_lib._core.hooks import ChunkEvent, ErrorEvent, ResponseEvent
 from ai_lib._core.ledger import Attempt
+from ai_lib._core.record import Record
 
 if TYPE_CHECKING:
     from ai_lib._core.stream import ChunkDecoder
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True)
-class Said:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Said(Record):
     """
     What a call was asked for, for limits and hooks.
     """
@@ -38,8 +39,8 @@ class Said:
     request: ChatCompletionRequest | None = None
 
 
-@attrs.frozen
-class Won(Generic[T]):
+@attrs.frozen(eq=False, repr=False)
+class Won(Record, Generic[T]):
     """
     The attempt that answered.
 
@@ -62,8 +63,8 @@ class Won(Generic[T]):
     model: str
 
 
-@attrs.frozen
-class Opened:
+@attrs.frozen(eq=False, repr=False)
+class Opened(Record):
     """
     A stream that has begun.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from ai_lib._core.record import Record
 from ai_lib._core.secrets import Secret
 
 
@@ -20,8 +21,8 @@ def _names(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value or ())
 
 
-@attrs.frozen(kw_only=True)
-class Quirks:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Quirks(Record):
     """
     By what one provider's use of a dialect differs from the plain one.
 
@@ -140,8 +141,8 @@ class Quirks:
     error_codes: Mapping[str, str] = attrs.field(factory=dict)
 
 
-@attrs.frozen(kw_only=True)
-class BatchTerms:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class BatchTerms(Record):
     """
     How a provider takes many requests at once, to be answered within hours and for less.
 
@@ -188,8 +189,8 @@ class BatchTerms:
     hours: float = 24
 
 
-@attrs.frozen(kw_only=True)
-class ProviderSpec:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ProviderSpec(Record):
     """
     A company or server that answers, as a record.
 
@@ -306,8 +307,8 @@ CAPABILITIES = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class ResolvedTarget:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ResolvedTarget(Record):
     """
     Where an attempt goes, everything looked up: what dialects are given.
 
@@ -344,8 +345,8 @@ class ResolvedTarget:
         return self.spec.dialect
 
 
-@attrs.frozen(kw_only=True)
-class Origin:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Origin(Record):
     """
     Where the embedded server listens.
 
@@ -359,8 +360,8 @@ class Origin:
     key: Secret
 
 
-@attrs.frozen(kw_only=True)
-class ModelInfo:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ModelInfo(Record):
     """
     A model that a provider lists.
 

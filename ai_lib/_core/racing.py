@@ -12,6 +12,7 @@ import attrs
 from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError
 from ai_lib._core.flow import Flow
+from ai_lib._core.record import Record
 from ai_lib._core.registry import Target
 
 T = TypeVar("T")
@@ -24,8 +25,8 @@ def _to_target(value: str | Target | None) -> Target | None:
     return None if value is None else Target.of(value)
 
 
-@attrs.frozen
-class Hedge:
+@attrs.frozen(eq=False, repr=False)
+class Hedge(Record):
     """
     When to begin a second attempt beside the first.
 
@@ -53,8 +54,8 @@ class Hedge:
         return value if value is None or isinstance(value, Hedge) else cls(value)
 
 
-@attrs.frozen
-class Runner(Generic[T]):
+@attrs.frozen(eq=False, repr=False)
+class Runner(Record, Generic[T]):
     """
     One who runs in a race.
 
@@ -68,8 +69,8 @@ class Runner(Generic[T]):
     call: Call
 
 
-@attrs.frozen
-class Race(Generic[T]):
+@attrs.frozen(eq=False, repr=False)
+class Race(Record, Generic[T]):
     """
     The effect: run flows beside one another, each a while after the one before it.
 

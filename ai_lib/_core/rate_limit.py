@@ -14,14 +14,15 @@ import attrs
 
 from ai_lib._core.chat import ChatCompletionRequest
 from ai_lib._core.messages import TextPart
+from ai_lib._core.record import Record
 
 #: Characters of a token, and tokens of a part that is no text: estimates, put right by the usage told.
 _CHARACTERS = 4
 _PART = 1_000
 
 
-@attrs.frozen(kw_only=True)
-class RateLimit:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RateLimit(Record):
     """
     How much a target may be asked by this process; shared by all clients that set the same for it.
 
@@ -61,8 +62,8 @@ class RateLimit:
         return [(requests, float(self.burst), 1.0), (rate, rate, tokens)]
 
 
-@attrs.frozen
-class Reservation:
+@attrs.frozen(eq=False, repr=False)
+class Reservation(Record):
     """
     What was taken.
 

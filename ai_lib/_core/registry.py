@@ -22,6 +22,7 @@ from ai_lib._core.dialects import DIALECTS
 from ai_lib._core.errors import ConfigurationError, MissingApiKeyError
 from ai_lib._core.http import Credential, Signature
 from ai_lib._core.providers import ProviderSpec, ResolvedTarget
+from ai_lib._core.record import Record
 from ai_lib._core.secrets import Secret, as_key, check_base_url, redact
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ ApiKey = str | Callable[[], str] | Secret
 _text = must_be("a text", str, optional=True)
 
 
-@attrs.frozen(init=False)
-class Target:
+@attrs.frozen(init=False, eq=False, repr=False)
+class Target(Record):
     """
     Where an attempt may go, in a caller's words; what is left out comes from the record or the environment.
 
@@ -129,8 +130,8 @@ def _to_prices(prices: tuple[float, float] | None) -> tuple[float, float] | None
     return pair
 
 
-@attrs.frozen(kw_only=True)
-class KeySource:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class KeySource(Record):
     """
     Where a target's key comes from.
 

@@ -18,6 +18,7 @@ from ai_lib._core.errors import (
     PermissionDeniedError,
     QuotaExhaustedError,
 )
+from ai_lib._core.record import Record
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState, Retrying
@@ -35,8 +36,8 @@ _LASTING = (
 RETRIED_STATUSES = frozenset({408, 409, 425, 429, *range(500, 600)})
 
 
-@attrs.frozen(kw_only=True)
-class RetryPolicy:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RetryPolicy(Record):
     """
     When to try the same target again.
 
@@ -135,8 +136,8 @@ class RetryPolicy:
         )
 
 
-@attrs.frozen
-class Spending:
+@attrs.frozen(eq=False, repr=False)
+class Spending(Record):
     """
     One call's use of the retry budget of a host.
     """

@@ -18,6 +18,7 @@ from ai_lib._core.errors import ConfigurationError, InvalidResponseError
 from ai_lib._core.families import dialect_for
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.providers import Origin, ResolvedTarget
+from ai_lib._core.record import Record
 from ai_lib._core.registry import (
     KeySource,
     Target,
@@ -27,8 +28,8 @@ from ai_lib._core.registry import (
 )
 
 
-@attrs.frozen(kw_only=True)
-class Route:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Route(Record):
     """
     A target with all that an attempt at it needs.
 

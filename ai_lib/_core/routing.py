@@ -42,7 +42,7 @@ def check_routing(_: object, __: object, value: Any) -> None:
         raise ValueError(f"routing must be one of {names} or a callable, not {value!r}")
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Router:
     """
     Orders the targets of one client. Thread-safe.

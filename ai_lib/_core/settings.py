@@ -18,6 +18,7 @@ from ai_lib._core.http import SizeLimits
 from ai_lib._core.providers import ProviderSpec
 from ai_lib._core.racing import Hedge
 from ai_lib._core.rate_limit import RateLimit
+from ai_lib._core.record import Record
 from ai_lib._core.registry import Target
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.routing import Routing, check_routing
@@ -59,8 +60,8 @@ def _to_targets(value: Any) -> tuple[Target, ...]:
     return tuple(Target.of(one) for one in ([value] if single else value or ()))
 
 
-@attrs.frozen(kw_only=True)
-class Settings:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Settings(Record):
     """
     What a client was made with, as the constructor of ``AiClient`` describes it.
     """

@@ -54,7 +54,7 @@ def _too_large(limit: int) -> ResponseTooLargeError:
     return ResponseTooLargeError(f"The answer is larger than {limit:,} bytes.")
 
 
-@attrs.define(repr=False)
+@attrs.define(eq=False, repr=False)
 class _WholeBody:
     """
     Framer and parser of an answer that is no stream: a JSON body, or a page.
@@ -108,7 +108,7 @@ class _WholeBody:
         return chunks_of(self.response)
 
 
-@attrs.define(kw_only=True, repr=False)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class ChunkDecoder:
     """
     Decode one stream and add it up.

@@ -10,6 +10,8 @@ from typing import Any
 
 import attrs
 
+from ai_lib._core.record import Record
+
 
 def _seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if value is None:
@@ -20,8 +22,8 @@ def _seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise ValueError(f"{attribute.name} must be above zero, not {value!r}")
 
 
-@attrs.frozen
-class Timeout:
+@attrs.frozen(eq=False, repr=False)
+class Timeout(Record):
     """
     Bounds of a call, in seconds each; ``None``: none.
 
@@ -64,7 +66,7 @@ class Timeout:
         return cls(connect=min(10.0, value), idle=value, attempt=value)
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Deadlines:
     """
     The moments at which the waits of one call end. Not thread-safe: one thread waits at a time.

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from ai_lib._core.checks import must_be
+from ai_lib._core.record import Record
 
 
 class ToolChoice(StrEnum):
@@ -24,8 +25,8 @@ class ToolChoice(StrEnum):
     REQUIRED = "required"
 
 
-@attrs.frozen
-class Tool:
+@attrs.frozen(eq=False, repr=False)
+class Tool(Record):
     """
     A function that the model may ask for.
 
@@ -67,8 +68,8 @@ class Tool:
         return cls(function.__name__, description, parameters, strict=strict)
 
 
-@attrs.frozen
-class ToolCall:
+@attrs.frozen(eq=False, repr=False)
+class ToolCall(Record):
     """
     A model's call of a tool.
 

@@ -8,10 +8,11 @@ import attrs
 
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.errors import AiLibError
+from ai_lib._core.record import Record
 
 
-@attrs.frozen(kw_only=True)
-class BatchItem:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class BatchItem(Record):
     """
     One request of a batch and what came of it.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import attrs
 
 from ai_lib._core.batch import BatchItem
+from ai_lib._core.record import Record
 
 #: Seconds over which the rate is measured.
 _WINDOW = 30.0
@@ -18,8 +19,8 @@ _WINDOW = 30.0
 _ENOUGH = 5
 
 
-@attrs.frozen(kw_only=True)
-class BatchProgress:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class BatchProgress(Record):
     """
     How far a batch has come.
 
@@ -109,7 +110,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes}:{left:02}"
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class ProgressMeter:
     """
     Counts what it is told. Not thread-safe: the shell holds its lock.

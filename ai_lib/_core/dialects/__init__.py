@@ -21,6 +21,7 @@ from ai_lib._core.chat import (
 from ai_lib._core.errors import AiLibError
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.providers import ModelInfo, ResolvedTarget
+from ai_lib._core.record import Record
 
 OnUnsupported = Literal["warn", "error", "drop"]
 Framing = Literal["sse", "sse_or_json_array", "json_lines", "aws_event_stream"]
@@ -31,8 +32,8 @@ Framing = Literal["sse", "sse_or_json_array", "json_lines", "aws_event_stream"]
 Frame = tuple[str, str]
 
 
-@attrs.frozen(kw_only=True)
-class Follow:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Follow(Record):
     """
     Said by ``decode_response`` of a provider that answers in several steps: send this next.
 

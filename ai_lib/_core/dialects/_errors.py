@@ -49,6 +49,7 @@ from ai_lib._core.errors import (
     ServerError,
 )
 from ai_lib._core.failures import PROXY_ASKS
+from ai_lib._core.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -257,8 +258,8 @@ _STATUSES: dict[int, type[AiLibError]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class _Said:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class _Said(Record):
     """
     What an error's body says, wherever it says it.
 

@@ -269,7 +269,7 @@ def citations_of(body: dict[str, Any], said: dict[str, Any]) -> Iterator[Citatio
 # Tool calls
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _OpenCall:
     """
     A tool call as far as it has come.
@@ -294,7 +294,7 @@ class _OpenCall:
         )
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _ToolCalls:
     """
     Tells which call a piece belongs to: by its index, else by its id, else by its place.
@@ -377,7 +377,7 @@ def _arguments(value: Any) -> str:
 # Streams
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _ThinkTags:
     """
     Takes reasoning out of text that begins with ``<think>``, however it is cut.
@@ -436,7 +436,7 @@ class _ThinkTags:
         return text
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Kept:
     """
     What is remembered of one choice while it streams.
@@ -454,7 +454,7 @@ class _Kept:
     state: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict)
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class OpenAiChunkParser:
     """
     Turns server-sent events into chunks.

@@ -34,7 +34,7 @@ NEUTRAL = {
 _NO_TOOLS = object()
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class RequestEncoder(ABC):
     """
     One request on its way to the wire; what is written otherwise in each format is left to subclasses.

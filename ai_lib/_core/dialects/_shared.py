@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ai_lib._core.tools import Tool, ToolCall
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Adjustments:
     """
     What is left out of a request, or said otherwise, because a provider does not take it.

@@ -115,7 +115,7 @@ _PLAIN = (
 )
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class _Encoder(RequestEncoder):
     """
     One request on its way to the wire.
