@@ -11,10 +11,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from ai_lib._batch import BatchRun
-from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.plan import BatchOptions, Executor, Mode, plan
-from ai_lib._core.batch.progress import BatchProgress
 from ai_lib._core.breaker import BreakerPolicy
 from ai_lib._core.call import Call, CancelHandle
 from ai_lib._core.chat import (
@@ -58,7 +54,12 @@ from ai_lib._wait import aside, compete, join, pause, take
 if TYPE_CHECKING:
     import requests
 
+    from ai_lib._batch import BatchRun
+    from ai_lib._core.batch import BatchItem
+    from ai_lib._core.batch.plan import Executor, Mode
+    from ai_lib._core.batch.progress import BatchProgress
     from ai_lib._transport import RequestsTransport
+
 
 T = TypeVar("T")
 
@@ -360,15 +361,17 @@ class AiClient:
             BaseException: What interrupted the batch (Ctrl-C, an error of *requests* itself), with the items
                 that were finished as its attribute ``items``.
         """
-        options = BatchOptions(
+        return self._batch(
+            requests,
+            journal,
+            progress,
             max_concurrency=max_concurrency,
             dedupe=dedupe,
             mode=mode,
             executor=executor,
             send_keys=send_keys,
             collected=True,
-        )
-        return self._batch(requests, options, journal, progress).collect()
+        ).collect()
 
     def chat_completion_batch_iter(
         self,
@@ -396,7 +399,10 @@ class AiClient:
             max_concurrency: As ``chat_completion_batch``, and so are the others. With *dedupe* every
                 answer is kept until the end.
         """
-        options = BatchOptions(
+        return self._batch(
+            requests,
+            journal,
+            progress,
             max_concurrency=max_concurrency,
             ordered=ordered,
             dedupe=dedupe,
@@ -404,7 +410,6 @@ class AiClient:
             executor=executor,
             send_keys=send_keys,
         )
-        return self._batch(requests, options, journal, progress)
 
     def chat_completion_batch_smart(
         self,
@@ -441,7 +446,10 @@ class AiClient:
         Raises:
             BaseException: As ``chat_completion_batch``.
         """
-        options = BatchOptions(
+        return self._batch(
+            requests,
+            journal,
+            progress,
             max_concurrency=max_concurrency,
             dedupe=dedupe,
             mode=mode,
@@ -450,8 +458,7 @@ class AiClient:
             send_keys=send_keys,
             smart=True,
             collected=True,
-        )
-        return self._batch(requests, options, journal, progress).collect()
+        ).collect()
 
     def quick_chat_text(self, model: str, prompt: str) -> str:
         """
@@ -518,13 +525,18 @@ class AiClient:
     def _batch(
         self,
         requests: Iterable[ChatCompletionRequest],
-        options: BatchOptions,
         journal: str | os.PathLike[str] | None,
         progress: bool | Callable[[BatchProgress], object],
+        **asked: Any,
     ) -> BatchRun:
+        # Not with the client: most programs have no batch.
+        from ai_lib._batch import BatchRun
+        from ai_lib._core.batch.plan import BatchOptions, plan
+
+        wanted = BatchOptions(**asked)
         self._refuse_closed()
         core = self._core
-        options = options.settled(core.route.target, requests)
+        options = wanted.settled(core.route.target, requests)
         work = plan(requests, options, default=core.max_concurrency)
         opening = None if journal is None else partial(open_journal, journal)
         if options.executor is None:

@@ -11,9 +11,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from ai_lib._core.batch import BatchItem
-from ai_lib._core.batch.plan import BatchOptions, Executor, Mode, plan
-from ai_lib._core.batch.progress import BatchProgress
 from ai_lib._core.breaker import BreakerPolicy
 from ai_lib._core.call import Call, CancelHandle
 from ai_lib._core.chat import (
@@ -52,14 +49,18 @@ from ai_lib._core.state import StateStore
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import open_journal, open_progress, serve, sign
 from ai_lib._host.errand import Errand
-from ai_lib_async._batch import BatchRun
 from ai_lib_async._stream import ChatCompletionStream
 from ai_lib_async._wait import aside, compete, join, keep, pause, take
 
 if TYPE_CHECKING:
     import httpx
 
+    from ai_lib._core.batch import BatchItem
+    from ai_lib._core.batch.plan import Executor, Mode
+    from ai_lib._core.batch.progress import BatchProgress
+    from ai_lib_async._batch import BatchRun
     from ai_lib_async._transport import HttpxTransport
+
 
 T = TypeVar("T")
 
@@ -363,15 +364,17 @@ class AiClient:
             BaseException: What interrupted the batch (Ctrl-C, an error of *requests* itself), with the items
                 that were finished as its attribute ``items``.
         """
-        options = BatchOptions(
+        return await self._batch(
+            requests,
+            journal,
+            progress,
             max_concurrency=max_concurrency,
             dedupe=dedupe,
             mode=mode,
             executor=executor,
             send_keys=send_keys,
             collected=True,
-        )
-        return await self._batch(requests, options, journal, progress).collect()
+        ).collect()
 
     def chat_completion_batch_iter(
         self,
@@ -399,7 +402,10 @@ class AiClient:
             max_concurrency: As ``chat_completion_batch``, and so are the others. With *dedupe* every
                 answer is kept until the end.
         """
-        options = BatchOptions(
+        return self._batch(
+            requests,
+            journal,
+            progress,
             max_concurrency=max_concurrency,
             ordered=ordered,
             dedupe=dedupe,
@@ -407,7 +413,6 @@ class AiClient:
             executor=executor,
             send_keys=send_keys,
         )
-        return self._batch(requests, options, journal, progress)
 
     async def chat_completion_batch_smart(
         self,
@@ -444,7 +449,10 @@ class AiClient:
         Raises:
             BaseException: As ``chat_completion_batch``.
         """
-        options = BatchOptions(
+        return await self._batch(
+            requests,
+            journal,
+            progress,
             max_concurrency=max_concurrency,
             dedupe=dedupe,
             mode=mode,
@@ -453,8 +461,7 @@ class AiClient:
             send_keys=send_keys,
             smart=True,
             collected=True,
-        )
-        return await self._batch(requests, options, journal, progress).collect()
+        ).collect()
 
     async def quick_chat_text(self, model: str, prompt: str) -> str:
         """
@@ -521,13 +528,18 @@ class AiClient:
     def _batch(
         self,
         requests: Iterable[ChatCompletionRequest],
-        options: BatchOptions,
         journal: str | os.PathLike[str] | None,
         progress: bool | Callable[[BatchProgress], object],
+        **asked: Any,
     ) -> BatchRun:
+        # Not with the client: most programs have no batch.
+        from ai_lib._core.batch.plan import BatchOptions, plan
+        from ai_lib_async._batch import BatchRun
+
+        wanted = BatchOptions(**asked)
         self._refuse_closed()
         core = self._core
-        options = options.settled(core.route.target, requests)
+        options = wanted.settled(core.route.target, requests)
         work = plan(requests, options, default=core.max_concurrency)
         opening = None if journal is None else partial(open_journal, journal)
         if options.executor is None:

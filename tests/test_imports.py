@@ -274,6 +274,82 @@ def test_async_package_is_light():
     assert 1 == threads
 
 
+#: What a plain call of OpenAI's format has no use for.
+NOT_IN_A_PLAIN_CALL = {
+    "ai_lib._batch",
+    "ai_lib_async._batch",
+    "ai_lib.otel",
+    "ai_lib._core.answer",
+    "ai_lib._core.batch",
+    "ai_lib._core.framing",
+    "ai_lib._core.schemas",
+    "ai_lib._core.serialization",
+    "ai_lib._core.stream",
+    "ai_lib._host.journal",
+    "ai_lib._host.lines",
+    "ai_lib._host.local_model",
+    "ai_lib._host.progress",
+    "cattrs",
+    "concurrent.futures.process",
+    "importlib.metadata",
+    "multiprocessing",
+    "subprocess",
+    "tenacity",
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_alone_loads_next_to_nothing(package):
+    """
+    A package that is only imported loads neither its classes nor what these are made with.
+    """
+    loaded, _ = loaded_by(f"import {package}")
+
+    assert {"attr", "logging", "json", "asyncio", "socket"}.isdisjoint(loaded)
+    assert {
+        "ai_lib",
+        "ai_lib._core",
+        "ai_lib._core.face",
+        "ai_lib._core.version",
+        "ai_lib._quiet",
+    } >= {one for one in loaded if one.startswith("ai_lib.")} - {package}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_plain_call_loads_what_it_needs(package):
+    """
+    A call that is answered loads no batches, streams, tables of schemas or other formats.
+    """
+    use = f"""
+import sys, {package} as package
+class Transport:
+    def answer(self):
+        body = b'{{"choices": [{{"message": {{"content": "hi"}}, "finish_reason": "stop"}}]}}'
+        return package.HttpResponse(status=200, body=body)
+    if package.__name__ == "ai_lib":
+        def send(self, effect, call): return self.answer()
+    else:
+        async def send(self, effect, call): return self.answer()
+request = package.ChatCompletionRequest("gpt-4o", [package.Message.user("hi")])
+client = package.AiClient("openai", api_key="x", transport=Transport())
+asked = client.chat_completion(request)
+if package.__name__ == "ai_lib_async":
+    import asyncio
+    async def ask(): return await asked
+    asked = asyncio.run(ask())
+assert "hi" == asked.text
+"""
+    loaded, _ = loaded_by(f"exec({use!r})")
+
+    needless = NOT_IN_A_PLAIN_CALL
+    if package == "ai_lib_async":
+        needless = needless - {"subprocess"}  # asyncio's own
+    assert not loaded & (needless | HTTP)
+    dialects = "ai_lib._core.dialects."
+    spoken = {one.removeprefix(dialects) for one in loaded if one.startswith(dialects)}
+    assert {"openai_chat"} == {one for one in spoken if not one.startswith("_")}
+
+
 def test_async_package_never_loads_requests():
     """
     Not even when it is used.

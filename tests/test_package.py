@@ -276,6 +276,17 @@ def test_nothing_is_logged_of_headers_and_keys(path):
             assert not names & {"headers", "api_key", "secret", "credential", "body"}
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_loggers_are_made_in_one_place(path):
+    """
+    Every logger is made where it is seen to that nothing is printed unless the program wants it.
+    """
+    if path.name == "log.py" or path.parent.name == "_cli":
+        pytest.skip("makes them, or is the program")
+
+    assert "getLogger" not in path.read_text()
+
+
 def test_import_warns_of_nothing():
     """
     Both packages are imported with warnings as errors, assertions off.

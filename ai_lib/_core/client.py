@@ -72,7 +72,6 @@ from ai_lib._core.routes import Route, redirected, route_of
 from ai_lib._core.routing import Router, latency_of, measured, measuring
 from ai_lib._core.secrets import Secret
 from ai_lib._core.settings import Settings
-from ai_lib._core.stream import ChunkDecoder
 from ai_lib._core.timeouts import Timeout
 from ai_lib._core.version import __version__
 
@@ -80,6 +79,7 @@ if TYPE_CHECKING:
     from ai_lib._core.batch.jobs import ProviderRun
     from ai_lib._core.batch.plan import BatchOptions
     from ai_lib._core.batch.provided import Provide
+    from ai_lib._core.stream import ChunkDecoder
 
 T = TypeVar("T")
 
@@ -823,6 +823,8 @@ class ClientCore:
         answer: HttpResponse,
         warnings: tuple[str, ...],
     ) -> ChunkDecoder:
+        from ai_lib._core.stream import ChunkDecoder  # no whole answer needs it
+
         def decode_whole(body: bytes) -> ChatCompletionResponse:
             whole = attrs.evolve(answer, body=body, stream=None)
             decoded = route.dialect.decode_response(target, whole)

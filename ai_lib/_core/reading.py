@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import attrs
 
@@ -18,7 +18,9 @@ from ai_lib._core.errors import (
     StreamCancelledError,
 )
 from ai_lib._core.outcome import Opened, StreamEnd
-from ai_lib._core.stream import ChunkDecoder
+
+if TYPE_CHECKING:
+    from ai_lib._core.stream import ChunkDecoder
 
 Outcome = Literal["completed", "cancelled", "failed", "closed"]
 

@@ -8,7 +8,6 @@ a glance and cut off. What the lines mean is none of this module's business; tha
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import threading
 from contextlib import suppress
@@ -18,8 +17,9 @@ from weakref import WeakSet
 import attrs
 
 from ai_lib._core.errors import ConfigurationError
+from ai_lib._core.log import logger
 
-_LOGGER = logging.getLogger("ai_lib.batch")
+_LOGGER = logger("batch")
 
 
 @attrs.define(eq=False)
