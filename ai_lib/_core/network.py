@@ -147,24 +147,26 @@ def resolve_network(
         ConfigurationError: A proxy that is no URL of one, or certificates that are not there. It names the
             variable or argument, and shows no credentials.
     """
-    settings = NetworkSettings(ca_bundle=_ca_bundle(ca_bundle, environ))
+    bundle = _ca_bundle(ca_bundle, environ)
     if disable_proxy:
         if proxy is not None:
             raise ConfigurationError("Either proxy= or disable_proxy=True, not both.")
-        return settings
+        return NetworkSettings(ca_bundle=bundle)
     if proxy is not None:
         explicit = _checked_proxy(proxy, "proxy")
-        return attrs.evolve(
-            settings, http_proxy=explicit, https_proxy=explicit, proxies_loopback=True
+        return NetworkSettings(
+            http_proxy=explicit,
+            https_proxy=explicit,
+            proxies_loopback=True,
+            ca_bundle=bundle,
         )
-    http = _proxy_from(environ, "HTTP_PROXY")
-    https = _proxy_from(environ, "HTTPS_PROXY")
+    http, https = _proxies_from(environ)
     excepted = _value(environ, "no_proxy") or _value(environ, "NO_PROXY")
-    return attrs.evolve(
-        settings,
+    return NetworkSettings(
         http_proxy=http,
         https_proxy=https,
         no_proxy=tuple(excepted.lower().replace(",", " ").split()),
+        ca_bundle=bundle,
     )
 
 
@@ -172,11 +174,28 @@ def _value(environ: Mapping[str, str] | None, name: str) -> str:
     return (os.environ if environ is None else environ).get(name, "").strip()
 
 
-def _proxy_from(environ: Mapping[str, str] | None, variable: str) -> str | None:
-    for name in ("AI_PROXY_URL", variable.lower(), variable, "all_proxy", "ALL_PROXY"):
-        # Under CGI, HTTP_PROXY is what a web client sent as its header "Proxy".
-        if name == "HTTP_PROXY" and _value(environ, "REQUEST_METHOD"):
-            continue
+def _proxies_from(
+    environ: Mapping[str, str] | None,
+) -> tuple[str | None, str | None]:
+    """
+    Read the proxies for http and for https; each variable is looked at once at most, a client is made quickly.
+    """
+    every = _proxy_of(environ, "AI_PROXY_URL")
+    if every:
+        return every, every
+    http = _proxy_of(environ, "http_proxy")
+    # Under CGI, HTTP_PROXY is what a web client sent as its header "Proxy".
+    if http is None and not _value(environ, "REQUEST_METHOD"):
+        http = _proxy_of(environ, "HTTP_PROXY")
+    https = _proxy_of(environ, "https_proxy", "HTTPS_PROXY")
+    if http and https:
+        return http, https
+    every = _proxy_of(environ, "all_proxy", "ALL_PROXY")
+    return http or every, https or every
+
+
+def _proxy_of(environ: Mapping[str, str] | None, *names: str) -> str | None:
+    for name in names:
         value = _value(environ, name)
         if value:
             return _checked_proxy(value, name)
@@ -221,7 +240,7 @@ def _ca_bundle(
 
 
 def _existing(path: str, name: str) -> str:
-    if not Path(path).exists():
+    if not os.path.exists(path):  # noqa: PTH110  # a client is made quickly
         raise ConfigurationError(
             f"{name} names certificates that are not there: {path!r}."
         )

@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -344,18 +345,37 @@ def dialect_named(name: str) -> Dialect:
     Raises:
         ConfigurationError: There is none of that name.
     """
+    return loader_of(name)()
+
+
+def loader_of(name: str) -> Callable[[], Dialect]:
+    """
+    Find what gives a dialect, without importing it yet.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
     _check_dialect(name)
+    return partial(_loaded, name)
+
+
+def _loaded(name: str) -> Dialect:
     if name in _dialects:
         return _dialects[name]
+    return _built_in(name)
+
+
+@cache
+def _built_in(name: str) -> Dialect:
     from importlib import import_module
 
     return cast("Dialect", import_module(f"ai_lib._core.dialects.{name}"))
 
 
 def _check_dialect(name: str) -> None:
-    known = (*DIALECTS, *_dialects)
-    if name in known:
+    if name in DIALECTS or name in _dialects:
         return
+    known = (*DIALECTS, *_dialects)
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=2)
@@ -421,12 +441,13 @@ def resolve(
     dialect = target.dialect or spec.dialect
     options = _options(spec, target.provider_options, environ)
     base_url = _base_url(spec, target, dialect, environ)
-    for name in re.findall(r"\{(\w+)\}", base_url):
-        base_url = base_url.replace(f"{{{name}}}", _option(spec, options, name))
+    if "{" in base_url:
+        for name in re.findall(r"\{(\w+)\}", base_url):
+            base_url = base_url.replace(f"{{{name}}}", _option(spec, options, name))
     if base_url or not spec.embedded:
         base_url = check_base_url(base_url)
     resolved = ResolvedTarget(
-        spec=attrs.evolve(spec, dialect=dialect),
+        spec=spec if dialect == spec.dialect else attrs.evolve(spec, dialect=dialect),
         model=target.model or "",
         base_url=base_url,
         options=options,

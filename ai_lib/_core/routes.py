@@ -22,7 +22,7 @@ from ai_lib._core.record import Record
 from ai_lib._core.registry import (
     KeySource,
     Target,
-    dialect_named,
+    loader_of,
     resolve,
     resolve_model,
 )
@@ -36,7 +36,7 @@ class Route(Record):
     Attributes:
         target: Where it goes.
 
-        dialect: The module that speaks its format.
+        load: Gives the module that speaks its format; the first time it imports it.
 
         key: Where its key comes from; ``None``: it needs none.
 
@@ -52,13 +52,20 @@ class Route(Record):
     """
 
     target: ResolvedTarget
-    dialect: Dialect
+    load: Callable[[], Dialect]
     key: KeySource | None = None
     launch: Callable[[], Origin] | None = attrs.field(default=None, repr=False)
     chosen: bool = False
     names: tuple[str, ...] = ()
     model: str | None = None
     fixed: bool = False
+
+    @property
+    def dialect(self) -> Dialect:
+        """
+        The module that speaks its format.
+        """
+        return self.load()
 
     def named(self, requested: str) -> str | None:
         """
@@ -103,7 +110,7 @@ class Route(Record):
             return self
         spec = attrs.evolve(self.target.spec, dialect=name)
         target = attrs.evolve(self.target, spec=spec)
-        return attrs.evolve(self, target=target, dialect=dialect_named(name))
+        return attrs.evolve(self, target=target, load=loader_of(name))
 
 
 def route_of(
@@ -129,7 +136,7 @@ def route_of(
         names = (*embedded_names(file), target.provider)
     route = Route(
         target=target,
-        dialect=dialect_named(target.dialect),
+        load=loader_of(target.dialect),
         key=key,
         launch=launch,
         chosen=wanted.dialect is not None,

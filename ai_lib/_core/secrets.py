@@ -12,7 +12,7 @@ import re
 import threading
 import warnings
 from base64 import b64encode
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote, unquote, urlsplit
 
@@ -365,7 +365,20 @@ def check_base_url(url: str, name: str = "base_url") -> str:
     """
     if not isinstance(url, str):
         raise ConfigurationError(f"{name} must be a string, not {type(url).__name__}.")
-    text = url.strip()
+    text, plain = _checked_url(url.strip(), name)
+    if plain:
+        _warn_of_plain_http(plain)
+    return text
+
+
+@lru_cache(maxsize=64)
+def _checked_url(text: str, name: str) -> tuple[str, str]:
+    """
+    Check what the text says; clients are often made for the same.
+
+    Returns:
+        It without slashes at its end, and the host that keys would go to unencrypted, empty: none.
+    """
     if _NOT_IN_URLS.search(text):
         raise ConfigurationError(
             f"{name} holds a space, a backslash or a control character."
@@ -387,9 +400,8 @@ def check_base_url(url: str, name: str = "base_url") -> str:
         raise ConfigurationError(f"{name} must end with its path: no '?', no '#'.")
     if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
         raise ConfigurationError(f"{name} must not have '..' in its path.")
-    if parts.scheme == "http" and not is_loopback(host):
-        _warn_of_plain_http(host)
-    return text.rstrip("/")
+    plain = parts.scheme == "http" and not is_loopback(host)
+    return text.rstrip("/"), host if plain else ""
 
 
 def _warn_of_plain_http(host: str) -> None:

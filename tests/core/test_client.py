@@ -742,7 +742,7 @@ def with_ticket(core, steps, after=2.0):
     Have a core's dialect answer in steps.
     """
     dialect = Ticket(core.route.dialect, steps, after)
-    core.routes = (attrs.evolve(core.route, dialect=dialect),)
+    core.routes = (attrs.evolve(core.route, load=lambda: dialect),)
     return core
 
 
