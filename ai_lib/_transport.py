@@ -174,6 +174,7 @@ class RequestsTransport:
         self._adapter: Adapter | None = None
         self._process = os.getpid()
         self._users = 1
+        self._trusting = False
         self._lock = threading.Lock()
 
     def share(self) -> RequestsTransport:
@@ -242,6 +243,8 @@ class RequestsTransport:
             return _Foreign(self._by_session(self._session, request, call))
         adapter = self._opened()
         proxy = self._settings.proxy_for(request.url)
+        if not self._trusting and (proxy or not request.url.startswith("http:")):
+            self._trusting = self._trust()
         if not adapter.lends_to(proxy):
             return _Foreign(_by_adapter(adapter, request, proxy))
         headers = request.headers
@@ -271,6 +274,13 @@ class RequestsTransport:
             timeout=call.deadlines.hand_over(),
         )
 
+    def _trust(self) -> bool:
+        """
+        Load the certificates, before the first connection that needs them.
+        """
+        tls_context(self._settings, default=certifi.where)
+        return True
+
     def _opened(self) -> Adapter:
         """
         Open what connections need, when first used and anew after a fork.
@@ -279,7 +289,7 @@ class RequestsTransport:
         if adapter is not None and self._process == os.getpid():
             return adapter
         # Takes a while the first time: not under the lock, which a fork would leave taken.
-        tls = tls_context(self._settings, default=certifi.where)
+        tls = tls_context(self._settings, default=certifi.where, trusting=False)
         with self._lock:
             if self._users <= 0:
                 raise ClientClosedError("The client was closed.")

@@ -125,11 +125,20 @@ class HttpxTransport:
         self._client = http_client
         self._loops = Loops(self._open)
         self._users = 1
+        self._trusting = False
 
     def _open(self) -> Pools:
         if self._users <= 0:
             raise ClientClosedError("The client was closed.")
-        return Pools(engine(), tls_context(self._settings, default=certifi.where))
+        tls = tls_context(self._settings, default=certifi.where, trusting=False)
+        return Pools(engine(), tls)
+
+    def _trust(self) -> bool:
+        """
+        Load the certificates, before the first connection that needs them.
+        """
+        tls_context(self._settings, default=certifi.where)
+        return True
 
     def share(self) -> HttpxTransport:
         """
@@ -161,7 +170,12 @@ class HttpxTransport:
                 send, make = _sender(self._client), self._client.build_request
             else:
                 pools = self._loops.here()
-                pool = pools.enter(self._settings.proxy_for(request.url))
+                proxy = self._settings.proxy_for(request.url)
+                if not self._trusting and (
+                    proxy or not request.url.startswith("http:")
+                ):
+                    self._trusting = self._trust()
+                pool = pools.enter(proxy)
                 place, progress.told = _Place(pool), pools.engine.tells
                 send = pool.transport.handle_async_request
             prepared = _prepared(request, make, progress.extensions())

@@ -248,13 +248,17 @@ def _existing(path: str, name: str) -> str:
 
 
 _contexts: dict[str, SSLContext] = {}
+#: Those whose certificates were loaded.
+_trusting: set[SSLContext] = set()
 
 
-def tls_context(settings: NetworkSettings, default: Callable[[], str]) -> SSLContext:
+def tls_context(
+    settings: NetworkSettings, default: Callable[[], str], *, trusting: bool = True
+) -> SSLContext:
     """
     Give the context that verifies servers: TLS 1.2 or newer, names and certificates checked.
 
-    Building one takes some 20 ms, so one is kept for each bundle and shared by all clients; nobody
+    Loading certificates takes some 20 ms, so one is kept for each bundle and shared by all clients; nobody
     may change what it trusts.
 
     Args:
@@ -262,31 +266,41 @@ def tls_context(settings: NetworkSettings, default: Callable[[], str]) -> SSLCon
 
         default: Gives the path of the bundle for settings that name none; asked only then.
 
+        trusting: Whether it must hold the certificates by now: without any it refuses every server, which is as much as
+            plain http needs. They are loaded into the same context when somebody first asks for them.
+
     Raises:
         ConfigurationError: The bundle cannot be read.
     """
     path = settings.ca_bundle or default()
-    context = _contexts.get(path)
-    if context is None:
-        context = _contexts.setdefault(path, _new_context(path))
+    context = _contexts.get(path) or _new_context()
+    if trusting and context not in _trusting:
+        _load(context, path)
+        _trusting.add(context)
+    kept = _contexts.setdefault(path, context)
+    if kept is not context:  # another thread was faster
+        return tls_context(settings, default, trusting=trusting)
     return context
 
 
-def _new_context(path: str) -> SSLContext:
+def _new_context() -> SSLContext:
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _load(context: SSLContext, path: str) -> None:
     try:
         if Path(path).is_dir():
             context.load_verify_locations(capath=path)
         else:
             context.load_verify_locations(cafile=path)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:  # of which ssl.SSLError is one
         raise ConfigurationError(
             f"The certificates in {path!r} cannot be read: {error}"
         ) from error
-    return context
 
 
 def timeout_from_environment(

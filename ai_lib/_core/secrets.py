@@ -209,24 +209,41 @@ _IN_HEADERS = (
     rf"[\"']?\s{{0,3}}:\s{{0,3}}[\"']?){_VALUE}"
 )
 
+#: What must stand in a text, in small letters, for a pattern to fit; the pattern; what takes the place of it.
 _PATTERNS = (
-    (r"(://)[^\s/?#]+@", rf"\1{_STARS}@"),
-    (_IN_QUERIES, rf"\1{_STARS}"),
-    (rf"\b((?i:bearer|basic)\s{{1,3}}){_VALUE}", rf"\1{_STARS}"),
-    (_IN_HEADERS, rf"\1{_STARS}"),
-    (rf"(?<![\w-])(?:sk|pk|rk|csk|pplx|nvapi)-{_TAIL}[\w*-]{{8,}}", _STARS),
-    (rf"(?<![\w-])(?:hf_|gsk_|r8_|fw_|xai-){_TAIL}[A-Za-z0-9*]{{8,}}", _STARS),
-    (r"(?<![\w-])(?:AIza[\w-]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16})", _STARS),
-    (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?", _STARS),
+    (("://",), r"(://)[^\s/?#]+@", rf"\1{_STARS}@"),
+    (("=",), _IN_QUERIES, rf"\1{_STARS}"),
+    (
+        ("bearer", "basic"),
+        rf"\b((?i:bearer|basic)\s{{1,3}}){_VALUE}",
+        rf"\1{_STARS}",
+    ),
+    ((":",), _IN_HEADERS, rf"\1{_STARS}"),
+    (
+        ("sk-", "pk-", "rk-", "pplx-", "nvapi-"),
+        rf"(?<![\w-])(?:sk|pk|rk|csk|pplx|nvapi)-{_TAIL}[\w*-]{{8,}}",
+        _STARS,
+    ),
+    (
+        ("hf_", "gsk_", "r8_", "fw_", "xai-"),
+        rf"(?<![\w-])(?:hf_|gsk_|r8_|fw_|xai-){_TAIL}[A-Za-z0-9*]{{8,}}",
+        _STARS,
+    ),
+    (
+        ("aiza", "akia", "asia"),
+        r"(?<![\w-])(?:AIza[\w-]{16,}|(?:AKIA|ASIA)[A-Z0-9]{16})",
+        _STARS,
+    ),
+    (("eyj",), r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?", _STARS),
 )
 
 
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+def _compiled(pattern: str) -> re.Pattern[str]:
     """
-    The patterns, compiled when first needed: that takes longer than the import of the module.
+    A pattern, compiled when first needed: that takes longer than the import of the module.
     """
-    return tuple((re.compile(one), instead) for one, instead in _PATTERNS)
+    return re.compile(pattern)
 
 
 _ABOUT_KEYS = (
@@ -256,8 +273,11 @@ def redact(text: str) -> str:
     for key in short:
         if key in text:
             text = _without_short(text, key)
-    for pattern, replacement in _patterns():
-        text = pattern.sub(replacement, text)
+    # Beside ASCII there are letters that patterns take for others, whatever their case.
+    plain = text.lower() if text.isascii() else None
+    for marks, pattern, replacement in _PATTERNS:
+        if plain is None or any(mark in plain for mark in marks):
+            text = _compiled(pattern).sub(replacement, text)
     return text
 
 

@@ -4,6 +4,7 @@ Proxies, certificates, and the time-out that the environment sets.
 
 import ssl
 
+import certifi
 import pytest
 
 from ai_lib._core import network
@@ -294,6 +295,21 @@ def test_default_bundle_is_asked_for_when_none_is_set(contexts, tmp_path):
     context = tls_context(NetworkSettings(), default=lambda: str(tmp_path))
 
     assert {str(tmp_path): context} == contexts
+
+
+def test_certificates_are_loaded_when_they_are_needed(contexts):
+    """
+    For plain http a context holds none; the same one holds them as soon as somebody needs it to.
+    """
+    settings = NetworkSettings(ca_bundle=certifi.where())
+
+    context = tls_context(settings, default=str, trusting=False)
+    before = context.get_ca_certs()
+    same = tls_context(settings, default=str)
+
+    assert [] == before
+    assert same is context
+    assert context.get_ca_certs()
 
 
 def test_bundle_that_holds_no_certificates_is_refused(contexts, bundle):
