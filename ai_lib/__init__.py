@@ -20,10 +20,15 @@ if TYPE_CHECKING:
         quick_chat_text,
     )
     from ai_lib._core.batch import (
+        BatchInput,
         BatchItem,
+        BatchOutput,
     )
     from ai_lib._core.batch.progress import (
         BatchProgress,
+    )
+    from ai_lib._core.batch.records import (
+        JournalItem,
     )
     from ai_lib._core.breaker import (
         BreakerPolicy,
@@ -146,6 +151,13 @@ if TYPE_CHECKING:
         ToolCall,
         ToolChoice,
     )
+    from ai_lib._host import (
+        read_batch_input,
+        read_batch_output,
+        read_journal,
+        write_batch_input,
+        write_batch_output,
+    )
     from ai_lib._stream import (
         ChatCompletionStream,
     )
@@ -157,7 +169,9 @@ __all__ = [
     "Attempt",
     "AudioPart",
     "AuthenticationError",
+    "BatchInput",
     "BatchItem",
+    "BatchOutput",
     "BatchProgress",
     "BatchRun",
     "BreakerEvent",
@@ -192,6 +206,7 @@ __all__ = [
     "IncompleteStreamError",
     "InvalidRequestError",
     "InvalidResponseError",
+    "JournalItem",
     "LocalModelError",
     "LocalState",
     "Message",
@@ -236,9 +251,14 @@ __all__ = [
     "UsageStatus",
     "from_dict",
     "quick_chat_text",
+    "read_batch_input",
+    "read_batch_output",
+    "read_journal",
     "register_dialect",
     "register_provider",
     "to_dict",
+    "write_batch_input",
+    "write_batch_output",
 ]
 
 if not TYPE_CHECKING:  # a checker would take every name for one that is there

@@ -11,10 +11,15 @@ from ai_lib._core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ai_lib._core.batch import (
+        BatchInput,
         BatchItem,
+        BatchOutput,
     )
     from ai_lib._core.batch.progress import (
         BatchProgress,
+    )
+    from ai_lib._core.batch.records import (
+        JournalItem,
     )
     from ai_lib._core.breaker import (
         BreakerPolicy,
@@ -137,6 +142,13 @@ if TYPE_CHECKING:
         ToolCall,
         ToolChoice,
     )
+    from ai_lib._host import (
+        read_batch_input,
+        read_batch_output,
+        read_journal,
+        write_batch_input,
+        write_batch_output,
+    )
     from ai_lib_async._batch import (
         BatchRun,
     )
@@ -156,7 +168,9 @@ __all__ = [
     "Attempt",
     "AudioPart",
     "AuthenticationError",
+    "BatchInput",
     "BatchItem",
+    "BatchOutput",
     "BatchProgress",
     "BatchRun",
     "BreakerEvent",
@@ -191,6 +205,7 @@ __all__ = [
     "IncompleteStreamError",
     "InvalidRequestError",
     "InvalidResponseError",
+    "JournalItem",
     "LocalModelError",
     "LocalState",
     "Message",
@@ -235,9 +250,14 @@ __all__ = [
     "UsageStatus",
     "from_dict",
     "quick_chat_text",
+    "read_batch_input",
+    "read_batch_output",
+    "read_journal",
     "register_dialect",
     "register_provider",
     "to_dict",
+    "write_batch_input",
+    "write_batch_output",
 ]
 
 if not TYPE_CHECKING:  # a checker would take every name for one that is there

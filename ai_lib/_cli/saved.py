@@ -54,24 +54,13 @@ def store(path: str, provider: str, request: ChatCompletionRequest) -> None:
         OSError: It cannot be written.
     """
     import json
-    from contextlib import suppress
 
     from ai_lib import to_dict
+    from ai_lib._host.draft import draft
 
     data = json.dumps({"provider": provider, **to_dict(request)}, indent=1)
-    place = Path(os.path.realpath(path))  # a link stays one
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(data + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise
+    with draft(path, mode=0o600) as file:
+        file.write(f"{data}\n".encode())
 
 
 def check_place(path: str, *, own: bool) -> None:

@@ -10,8 +10,13 @@ from importlib import import_module
 
 #: The names of the core that are public, by their modules.
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "batch": ("BatchItem",),
+    "batch": (
+        "BatchInput",
+        "BatchItem",
+        "BatchOutput",
+    ),
     "batch.progress": ("BatchProgress",),
+    "batch.records": ("JournalItem",),
     "breaker": ("BreakerPolicy",),
     "call": ("CancelHandle",),
     "catalog": ("Provider",),
@@ -119,6 +124,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+#: The names of the host that are.
+_OF_THE_HOST = (
+    "read_batch_input",
+    "read_batch_output",
+    "read_journal",
+    "write_batch_input",
+    "write_batch_output",
+)
+
 
 def face(
     package: str, own: Mapping[str, tuple[str, ...]]
@@ -137,6 +151,7 @@ def face(
     places = {name: f"{package}.{module}" for module in own for name in own[module]}
     for module, names in NAMES.items():
         places.update(dict.fromkeys(names, f"ai_lib._core.{module}"))
+    places.update(dict.fromkeys(_OF_THE_HOST, "ai_lib._host"))
 
     def find(name: str) -> object:
         if name not in places:

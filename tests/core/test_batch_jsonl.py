@@ -108,7 +108,9 @@ def test_request_comes_back_as_it_was_written():
     """
     line = encode_input("a-1", REQUEST)
 
-    assert [("a-1", REQUEST)] == list(decode_inputs([line], "in.jsonl"))
+    (found,) = decode_inputs([line], "in.jsonl")
+
+    assert ("a-1", REQUEST) == (found.custom_id, found.request)
     written = json.loads(line)
     assert {"custom_id", "method", "url", "body"} == set(written)
     assert ("POST", "/v1/chat/completions") == (written["method"], written["url"])
@@ -214,10 +216,16 @@ def test_messages_without_a_name_go_along_as_they_are(message):
     ("line", "problem"),
     [
         (b"{", "no JSON"),
-        (b"[1]", "no JSON object"),
+        (b"[1]", "neither a JSON object nor a text"),
+        (b'""', "prompt must be a text"),
+        (b'{"prompt": ["a"]}', "prompt must be a text"),
+        (b'{"prompt": "a", "messages": []}', "both a prompt and messages"),
+        (b'{"prompt": "a", "custom_id": 5}', "custom_id must be a text"),
+        (b'{"messages": []}', "messages is missing"),
         (b"\xff{}", "not UTF-8"),
         (b"[" * 5000, "nested too deeply"),
-        (b"{}", "custom_id must be a text"),
+        (b"{}", "neither a body nor messages nor a prompt"),
+        (b'{"body": {}}', "custom_id must be a text"),
         (line_of(ASK, custom_id=5), "custom_id must be a text"),
         (line_of(ASK, method="GET"), "method must be POST"),
         (line_of(ASK, url="/v1/embeddings"), "url must be .*embeddings"),
@@ -277,8 +285,10 @@ def test_broken_line_is_named(line, problem):
     lines = [line_of(ASK, custom_id="1"), b"\n", line]
     found = decode_inputs(lines, "in.jsonl")
 
-    assert "1" == next(found)[0]
-    with pytest.raises(ValueError, match=rf"^in\.jsonl, line 3: .*{problem}"):
+    assert "1" == next(found).custom_id
+    with pytest.raises(
+        ValueError, match=rf"^in\.jsonl, line 3: .*{problem}.*take it out$"
+    ):
         next(found)
 
 
@@ -299,7 +309,38 @@ def test_files_of_others_are_read():
     short = json.dumps({"custom_id": "b", "body": ASK}).encode()
     lines = [b"\xef\xbb\xbf" + line_of(ASK) + b"\r\n", b"\r\n", short + b"\r\n"]
 
-    assert ["a", "b"] == [one for one, _ in decode_inputs(lines, "in")]
+    assert ["a", "b"] == [one.custom_id for one in decode_inputs(lines, "in")]
+
+
+def test_requests_are_written_by_hand():
+    """
+    A line may be a body alone, one with a prompt, or a text; where it has no name it is numbered.
+    """
+    lines = [
+        b'"Why?"',
+        b"",
+        b'{"prompt": "How?", "temperature": 0, "custom_id": "how"}',
+        json.dumps(ASK).encode(),
+    ]
+
+    found = list(decode_inputs(lines, "in"))
+
+    assert ["request-0", "how", "request-2"] == [one.custom_id for one in found]
+    assert [
+        ChatCompletionRequest("", "Why?"),
+        ChatCompletionRequest("", "How?", temperature=0),
+        request_of(ASK),
+    ] == [one.request for one in found]
+
+
+def test_given_name_is_not_given_again():
+    """
+    A line whose number makes the name of another is named, too.
+    """
+    lines = [b'{"prompt": "a", "custom_id": "request-1"}', b'"b"']
+
+    with pytest.raises(ValueError, match="in, line 2: custom_id 'request-1'"):
+        list(decode_inputs(lines, "in"))
 
 
 # Outputs
@@ -351,17 +392,17 @@ def back(item):
     """
     (found,) = decode_outputs([encode_output("a", item)], "out.jsonl")
     assert "a" == found.custom_id
-    return found.item(3, REQUEST)
+    return found
 
 
 def test_answer_comes_back_as_it_was_written():
     """
-    An answer of whatever provider survives as one of OpenAI's, and becomes an item again.
+    An answer of whatever provider survives as one of OpenAI's.
     """
     found = back(item_of(RESPONSE))
 
-    assert RESPONSE == attrs.evolve(found.response, raw={})
-    assert (3, REQUEST) == (found.index, found.request)
+    assert found.ok
+    assert RESPONSE == attrs.evolve(found.unwrap(), raw={})
 
 
 def test_line_is_as_documented():

@@ -2,19 +2,20 @@
 Files of OpenAI's Batch API, one JSON object a line: requests that go in, and what came of them.
 
 An input is ``{"custom_id", "method", "url", "body"}``, an output ``{"id", "custom_id", "response":
-{"status_code", "request_id", "body"}, "error"}``. Batch API guide and reference, read 2026-11. Nothing here
-opens a file.
+{"status_code", "request_id", "body"}, "error"}``. Batch API guide and reference, read 2026-11. What people write by
+hand is read as well: the body alone, ``{"prompt": …}``, or a text. Nothing here opens a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ai_lib._core.batch import BatchItem
+from ai_lib._core.batch import BatchInput, BatchItem, BatchOutput, id_of
 from ai_lib._core.batch.bodies import body_of, request_of
 from ai_lib._core.batch.places import Places
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
@@ -47,14 +48,13 @@ _ANYONE = ProviderSpec(
 # Inputs
 
 
-def decode_inputs(
-    lines: Iterable[bytes], name: str
-) -> Iterator[tuple[str, ChatCompletionRequest]]:
+def decode_inputs(lines: Iterable[bytes], name: str) -> Iterator[BatchInput]:
     """
-    Read requests, one after another, each with its ``custom_id``; empty lines are passed over.
+    Read requests, one after another; empty lines are passed over.
 
     What has no name here goes along in ``extensions``. ``method`` and ``url`` may be missing, as in the
-    files of Mistral and others.
+    files of Mistral and others. A line may also be a body alone, with a ``custom_id`` among its fields or not; in
+    it ``prompt``, a text, may stand for ``messages``; or it is such a text alone.
 
     Args:
         lines: Of the file, as it gives them when it is opened for bytes.
@@ -65,33 +65,72 @@ def decode_inputs(
         ValueError: A line is broken, or its ``custom_id`` was there before; the message begins with the
             file's name and the line's number.
     """
-    seen = Places()
-    for number, line in _numbered(lines):
-        try:
-            custom_id, request = _input(line)
-            key = blake2b(custom_id.encode("utf-8", "replace"), digest_size=8).digest()
-            if (before := seen.find(key)) is not None:
-                raise ValueError(f"custom_id {custom_id!r} was in line {before}")
-            seen.add(key, number)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name}, line {number}: {error}") from None
-        yield custom_id, request
+    ids = Ids()
+    for index, (number, line) in enumerate(numbered(lines)):
+        with told(name, number):
+            found = decode_input(line, index)
+            ids.add(found.custom_id, number)
+        yield found
 
 
-def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+class Ids:
+    """
+    The ``custom_id`` of each line of a file, to see that none is there twice.
+    """
+
+    def __init__(self) -> None:
+        self._places = Places()
+
+    def add(self, custom_id: str, number: int) -> None:
+        """
+        Note that it stands in a line.
+
+        Raises:
+            ValueError: It stands in another one, too.
+        """
+        key = blake2b(custom_id.encode("utf-8", "replace"), digest_size=8).digest()
+        if (before := self._places.find(key)) is not None:
+            raise ValueError(f"custom_id {custom_id!r:.80} was in line {before}")
+        self._places.add(key, number)
+
+
+@contextmanager
+def told(name: str, number: int) -> Iterator[None]:
+    """
+    Say of what is wrong in which line of which file it is, and what to do.
+
+    Raises:
+        ValueError: In place of that and ``TypeError``.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name}, line {number}: {error}; mend that line, or take it out"
+        ) from None
+
+
+def numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """
+    Number lines from 1, and leave empty ones out, and the mark that Windows puts before the first.
+    """
     for number, line in enumerate(lines, 1):
         text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if text.strip():
             yield number, text
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _json(line: bytes) -> Any:
     try:
-        found = decode_json(line)
+        return decode_json(line)
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     except ValueError as error:
         raise ValueError(f"it is no JSON: {error}") from None
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    found = _json(line)
     if not isinstance(found, dict):
         raise TypeError("it is no JSON object")
     return found
@@ -104,9 +143,44 @@ def _custom_id(found: dict[str, Any]) -> str:
     return custom_id
 
 
-def _input(line: bytes) -> tuple[str, ChatCompletionRequest]:
-    found = _object(line)
-    custom_id = _custom_id(found)
+def decode_input(line: bytes, index: int) -> BatchInput:
+    """
+    Read a line of an input file.
+
+    Args:
+        line: The line.
+
+        index: Its place among the requests, from 0: its name if it has none.
+
+    Raises:
+        TypeError: It is no request.
+
+        ValueError: Likewise.
+    """
+    found = _json(line)
+    if isinstance(found, str):
+        found = {"prompt": found}
+    if not isinstance(found, dict):
+        raise TypeError("it is neither a JSON object nor a text")
+    if "body" in found or "url" in found:
+        return BatchInput(custom_id=_custom_id(found), request=_asked(found))
+    custom_id = id_of(index)
+    if found.get("custom_id") is not None:
+        custom_id = _custom_id(found)
+    body = {name: value for name, value in found.items() if name != "custom_id"}
+    if "prompt" in body:
+        if "messages" in body:
+            raise ValueError("it has both a prompt and messages")
+        prompt = body.pop("prompt")
+        if not isinstance(prompt, str) or not prompt:
+            raise ValueError("its prompt must be a text that is not empty")
+        body["messages"] = [{"role": "user", "content": prompt}]
+    elif "messages" not in body:
+        raise ValueError("it has neither a body nor messages nor a prompt")
+    return BatchInput(custom_id=custom_id, request=request_of(body))
+
+
+def _asked(found: dict[str, Any]) -> ChatCompletionRequest:
     if found.get("method", "POST") != "POST":
         raise ValueError(f"method must be POST, not {found['method']!r:.80}")
     url = found.get("url", _PATH)
@@ -115,7 +189,7 @@ def _input(line: bytes) -> tuple[str, ChatCompletionRequest]:
     body = found.get("body")
     if not isinstance(body, dict):
         raise TypeError("body must be an object")
-    return custom_id, request_of(body)
+    return request_of(body)
 
 
 def encode_input(
@@ -161,33 +235,7 @@ def _anyone(model: str = "") -> ResolvedTarget:
 # Outputs
 
 
-@attrs.frozen(kw_only=True)
-class Output:
-    """
-    A line of an output file.
-
-    Attributes:
-        custom_id: Of the request.
-
-        response: The answer; ``None`` if it failed.
-
-        error: What it failed with; ``None`` if it was answered.
-    """
-
-    custom_id: str
-    response: ChatCompletionResponse | None = None
-    error: AiLibError | None = None
-
-    def item(self, index: int, request: ChatCompletionRequest) -> BatchItem:
-        """
-        Make the item of the request whose ``custom_id`` it is.
-        """
-        return BatchItem(
-            index=index, request=request, response=self.response, error=self.error
-        )
-
-
-def encode_output(custom_id: str, item: BatchItem) -> bytes:
+def encode_output(custom_id: str, item: BatchItem | BatchOutput) -> bytes:
     """
     Write a finished item as a line.
 
@@ -262,7 +310,7 @@ def _error_body(error: AiLibError) -> dict[str, Any]:
 
 def decode_outputs(
     lines: Iterable[bytes], name: str, *, target: ResolvedTarget | None = None
-) -> Iterator[Output]:
+) -> Iterator[BatchOutput]:
     """
     Read what came of requests, one after another, in the order of the file, which may be any.
 
@@ -276,14 +324,13 @@ def decode_outputs(
     Raises:
         ValueError: A line is broken; the message begins with the file's name and the line's number.
     """
-    for number, line in _numbered(lines):
-        try:
-            yield _output(_object(line), target)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name}, line {number}: {error}") from None
+    for number, line in numbered(lines):
+        with told(name, number):
+            found = _output(_object(line), target)
+        yield found
 
 
-def _output(found: dict[str, Any], target: ResolvedTarget | None) -> Output:
+def _output(found: dict[str, Any], target: ResolvedTarget | None) -> BatchOutput:
     custom_id = _custom_id(found)
     answer, problem = found.get("response"), found.get("error")
     if isinstance(answer, dict):
@@ -293,8 +340,8 @@ def _output(found: dict[str, Any], target: ResolvedTarget | None) -> Output:
     else:
         raise TypeError("it has neither a response nor an error")
     if isinstance(outcome, AiLibError):
-        return Output(custom_id=custom_id, error=outcome)
-    return Output(custom_id=custom_id, response=outcome)
+        return BatchOutput(custom_id=custom_id, error=outcome)
+    return BatchOutput(custom_id=custom_id, response=outcome)
 
 
 def _answer(

@@ -109,13 +109,7 @@ class JournalItem:
     Attributes:
         key: What its request is known by; see ``content_key``.
 
-        index: Its place among the requests of the run that finished it.
-
         request: As it was given, without its ``extra_headers``; ``None``: it was not kept.
-
-        response: The answer; ``None`` if it failed.
-
-        error: What it failed with; ``None`` if it was answered.
     """
 
     key: bytes
@@ -124,14 +118,23 @@ class JournalItem:
 
     @property
     def index(self) -> int:
+        """
+        Its place among the requests of the run that finished it.
+        """
         return self._kept.index
 
     @property
     def response(self) -> ChatCompletionResponse | None:
+        """
+        The answer; ``None`` if it failed.
+        """
         return self._kept.response
 
     @property
     def error(self) -> AiLibError | None:
+        """
+        What it failed with; ``None`` if it was answered.
+        """
         return self._kept.error
 
     @property
