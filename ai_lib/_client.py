@@ -379,6 +379,7 @@ class AiClient:
         *,
         ordered: bool = False,
         max_concurrency: int | None = None,
+        smart: bool = False,
         journal: str | os.PathLike[str] | None = None,
         dedupe: bool = False,
         progress: bool | Callable[[BatchProgress], object] = False,
@@ -396,6 +397,8 @@ class AiClient:
             ordered: Give the items in the order of the requests; one that takes long holds up a few
                 hundred behind it, and no more are begun.
 
+            smart: At the provider's pace, as ``chat_completion_batch_smart``.
+
             max_concurrency: As ``chat_completion_batch``, and so are the others. With *dedupe* every
                 answer is kept until the end.
         """
@@ -405,6 +408,7 @@ class AiClient:
             progress,
             max_concurrency=max_concurrency,
             ordered=ordered,
+            smart=smart,
             dedupe=dedupe,
             mode=mode,
             executor=executor,

@@ -21,8 +21,8 @@ _FAILED, _USAGE, _NOT_SET_UP, _INTERRUPTED, _PIPE_CLOSED = 1, 2, 3, 130, 141
 _EXIT_CODES = """\
 exit codes:
   0    answered
-  1    the call failed, or nothing was found
-  2    the command line cannot be right
+  1    the call failed, or one of a batch, or nothing was found
+  2    the command line, or the file of a batch, cannot be right
   3    not set up: no key, no such provider, no local model
   130  interrupted (Ctrl-C)
   141  who read the answer has left
@@ -205,9 +205,9 @@ class Commands:
 
 
 def _add_commands(commands: Commands) -> None:
-    from ai_lib._cli import chat, models, providers
+    from ai_lib._cli import batch, chat, models, providers
 
-    for module in (chat, models, providers):
+    for module in (chat, batch, models, providers):
         module.add(commands)
 
 
@@ -215,6 +215,7 @@ _EXAMPLES = """\
 examples:
   ai-lib chat "Name three primes."
   ai-lib chat -i
+  ai-lib batch in.jsonl -o out.jsonl -p groq
   ai-lib models -p groq
   ai-lib providers
 

@@ -60,6 +60,37 @@ def read_journal(path: Path) -> Iterator[JournalItem]:
                 yield _item(line, name, number)
 
 
+def claim(path: Path, name: str, value: Any) -> Any:
+    """
+    Note something in a journal before anything else, or give what is noted there.
+
+    Args:
+        path: Of the journal, which is made if it is not there.
+
+        name: Of the note.
+
+        value: Its value, plain JSON.
+
+    Returns:
+        *value* if the journal is new; else what stands first in it under that name, ``None``: nothing.
+
+    Raises:
+        OSError: It cannot be opened, read or written.
+
+        ConfigurationError: Another run has it open, it is no journal, or its first line is broken.
+    """
+    file = LineFile.open(os.fspath(path), fsync=True)
+    try:
+        with file.read() as lines:
+            for _, _, line in _lines(lines, file.path):
+                return line.value if line.note == name else None
+        file.begin(HEADER)
+        file.append(note_to_line(name, value))
+    finally:
+        file.close()
+    return value
+
+
 def _lines(file: IO[bytes], name: str) -> Iterator[tuple[int, int, Line]]:
     """
     Read lines behind the header; give the number, the place and what is on it, and stop at a torn one.
