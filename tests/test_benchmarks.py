@@ -27,3 +27,21 @@ def test_nothing_hangs_or_is_lost_among_faults():
 
     assert 0 == ended.returncode, ended.stdout + ended.stderr
     assert 2 == ended.stdout.count("hung 0, lost 0, wrong 0, connections left 0")
+
+
+@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="needs a checkout")
+def test_five_kills_among_faults_lose_nothing_and_pay_nothing_twice():
+    """
+    A small batch with faults that is killed five times at seeded moments ends with every request answered once, in order, and
+    pays again for nothing that was kept; in both packages.
+    """
+    command = [sys.executable, str(BENCHMARKS / "batches.py")]
+    command += ["--only", "kills", "--requests", "300", "--kills", "5"]
+
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert 0 == ended.returncode, ended.stdout + ended.stderr
+    right = "failed 0, lost 0, out of order 0, wrong 0, never asked 0, paid again"
+    assert 2 == ended.stdout.count(right)

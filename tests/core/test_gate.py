@@ -7,11 +7,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
+import random
 
 import attrs
 import pytest
 
 from ai_lib import (
+    BatchItem,
     BreakerPolicy,
     ChatCompletionRequest,
     ChatCompletionResponse,
@@ -399,22 +401,24 @@ class Minute:
         (self.answered if taken else self.refused).append(self.now)
         return taken
 
-    def run(self, pace, until, *, latency=0.05):
+    def run(self, pace, until, *, latency=lambda: 0.05):
         """
-        Keep the pace busy until that moment.
+        Keep the pace busy until that moment; refusals take no longer than 50 ms.
         """
         under_way = []
         while self.now < until:
             while under_way and under_way[0][0] <= self.now:
-                _, began, taken = heapq.heappop(under_way)
+                ended, began, taken = heapq.heappop(under_way)
                 if taken:
-                    pace.answered(latency, None)
+                    pace.answered(ended - began, None)
                 else:
                     error = RateLimitError("no", status_code=429, retry_after=1.0)
                     pace.refused(error, began)
             if len(under_way) < pace.limit and pace.wait() <= 0:
-                pace.began()
-                heapq.heappush(under_way, (self.now + latency, self.now, self.ask()))
+                pace.began(len(under_way) + 1)
+                taken = self.ask()
+                ends = self.now + (latency() if taken else 0.05)
+                heapq.heappush(under_way, (ends, self.now, taken))
             else:
                 self.now += 0.001
 
@@ -471,3 +475,118 @@ def test_refusals_of_one_moment_cut_once():
 
     assert 16 == pace.limit
     assert 1.0 == pace.wait() == pace.held
+
+
+def test_long_answers_need_more_at_once():
+    """
+    Where answers take two seconds, as many run at once as the limit is worth.
+    """
+    server = Minute(1200, burst=20)
+    pace = Pace(most=64, clock=lambda: server.now)
+
+    server.run(pace, 120, latency=lambda: 2.0)
+
+    assert pace.limit >= 40
+    assert server.share(since=30) >= 0.9
+
+
+def test_long_and_short_answers_do_not_slow_it_down():
+    """
+    That some answers take ten times as long as others is no sign of load.
+    """
+    chance = random.Random(1)
+    server = Minute(10**6, burst=10**6)
+    pace = Pace(most=64, clock=lambda: server.now)
+
+    server.run(pace, 120, latency=lambda: chance.lognormvariate(0.5, 0.6))
+
+    assert 64 == pace.limit
+
+
+def test_rising_latency_halves():
+    """
+    Where more at once make answers slow, it goes back, and stays about there.
+    """
+    server = Minute(10**6, burst=10**6)
+    pace = Pace(most=64, clock=lambda: server.now)
+    limits, decided = set(), set()
+
+    def latency():
+        limits.add(pace.limit)
+        decided.add(pace.decided)
+        return 4.0 if pace.limit > 20 else 1.0
+
+    server.run(pace, 200, latency=latency)
+
+    assert "16 at once: answers take longer" in decided
+    assert 32 == max(limits)
+    assert 10 <= pace.limit <= 21
+
+
+def test_longer_answers_are_no_load():
+    """
+    When answers take longer whatever runs at once, as many run at once as before.
+    """
+    server = Minute(10**6, burst=10**6)
+    pace = Pace(most=64, clock=lambda: server.now)
+    server.run(pace, 60, latency=lambda: 1.0)
+
+    server.run(pace, 90, latency=lambda: 8.0)
+
+    assert 64 == pace.limit
+
+
+def test_pause_of_hours_is_no_reason_to_hurry():
+    """
+    A batch that was not iterated for a day goes on at most twice as fast.
+    """
+    now = 0.0
+    pace = Pace(most=64, clock=lambda: now)
+    for _ in range(4):
+        pace.began(4)
+    now = 1.0
+    pace.began(4)
+    pace.refused(RateLimitError("no", retry_after=1.0), 1.0)
+    before = pace.rate
+
+    now = 86_400.0
+    pace.began(1)
+
+    assert 2 * before == pace.rate
+
+
+def test_what_need_not_be_asked_takes_no_turn():
+    """
+    Items of the journal, and of requests that were answered alike, do not wait for the pace.
+    """
+    known = BatchItem(index=0, request=REQUEST, response=ANSWER)
+    work = plan([REQUEST] * 100, BatchOptions(smart=True, dedupe=True))
+    work.pace.rate = 1.0
+    work.pace._grown_at = work.pace.clock()
+    work.enter()
+    work.put(work.judge(work.join(work.draw()), ANSWER))
+
+    for _ in range(50):
+        assert work.wait() <= 0
+        assert work.enter()
+        found = work.join(work.draw())
+        work.put([found.item])
+    work.recall = lambda request, index: known
+    work.enter()
+    assert known == work.join(work.draw()).item
+    assert work.wait() <= 0
+
+
+def test_decision_is_told():
+    """
+    The progress says how a smart batch goes on, and why; a plain one decides nothing.
+    """
+    work = plan([REQUEST] * 100, BatchOptions(smart=True))
+    work.enter()
+    work.judge(work.draw(), OverloadedError("no", retry_after=0.1))
+
+    told = work.progress()
+
+    assert "2 at once: the provider is overloaded" == told.decided
+    assert str(told).endswith(told.decided)
+    assert "" == plan([], BatchOptions()).progress().decided

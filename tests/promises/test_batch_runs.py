@@ -5,6 +5,7 @@ Batches as iterators: order, bounded memory, cancelling, and a journal that surv
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import signal
 import subprocess
@@ -325,3 +326,25 @@ def test_smart_does_not_wait_for_hours(pair, server):
 
     assert [3600.0] * 8 == [item.error.retry_after for item in items]
     assert watch.seconds < 5
+
+
+@pytest.mark.parametrize("keeping", [False, True], ids=["plain", "journal"])
+def test_finished_items_leave_no_memory(pair, server, tmp_path, keeping):
+    """
+    What a long batch holds does not grow with what is finished, with a journal or without.
+    """
+    server.script(echo)
+    client = pair.client(server)
+    journal = tmp_path / "run.jsonl" if keeping else None
+    blocks = {}
+
+    run = RunOf(pair, client, prompts(2000), journal=journal)
+    for count, item in enumerate(run, 1):
+        assert item.ok
+        if count in (500, 2000):
+            server.requests.clear()
+            del item
+            gc.collect()
+            blocks[count] = sys.getallocatedblocks()
+
+    assert blocks[2000] - blocks[500] < 1500  # an item alone is dozens

@@ -191,7 +191,7 @@ class Plan:
             return False
         self.running += 1
         if self.pace is not None:
-            self.pace.began()
+            self.pace.began(self.running)
         return True
 
     def draw(self) -> Task | Known | None:
@@ -217,10 +217,10 @@ class Plan:
         Give what was drawn, or the item of one that was answered alike; ``None``: it waits for one that is under
         way, so ``leave`` the place.
         """
-        known = isinstance(drawn, Known) or drawn.index in self._turns
-        if self.key is None or known:
+        if isinstance(drawn, Known):
+            return self._unasked(drawn)
+        if self.key is None or drawn.index in self._turns:
             return drawn
-        assert isinstance(drawn, Task)
         key = self.key(drawn.request)
         first = self._firsts.get(key)
         if first is None:
@@ -229,13 +229,21 @@ class Plan:
         if isinstance(first, list):
             first.append((drawn.index, drawn.request))
             return None
-        return Known(_item(drawn.index, drawn.request, first), recalled=False)
+        answered = _item(drawn.index, drawn.request, first)
+        return self._unasked(Known(answered, recalled=False))
+
+    def _unasked(self, known: Known) -> Known:
+        if self.pace is not None:
+            self.pace.left()
+        return known
 
     def leave(self) -> None:
         """
         Give a place back that there is nothing for.
         """
         self.running -= 1
+        if self.pace is not None:
+            self.pace.left()
 
     @property
     def over(self) -> bool:
@@ -302,6 +310,7 @@ class Plan:
             limit=self.concurrency,
             waiting=held,
             stage=self.stage,
+            decided="" if self.pace is None else self.pace.decided,
         )
 
     def finished(self, taken: Iterable[BatchItem]) -> list[BatchItem]:

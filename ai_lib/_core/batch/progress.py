@@ -46,6 +46,8 @@ class BatchProgress(Record):
 
         stage: How far a provider's own batches are, in its words; empty elsewhere.
 
+        decided: What a smart batch decided last about its pace, and why; empty elsewhere.
+
         elapsed: Seconds since the batch began.
 
         remaining: Seconds to its end, estimated from *rate*; ``None``: not known.
@@ -61,6 +63,7 @@ class BatchProgress(Record):
     waiting: float = 0.0
     concurrency: int = 0
     stage: str = ""
+    decided: str = ""
     elapsed: float = 0.0
     remaining: float | None = None
 
@@ -89,6 +92,8 @@ class BatchProgress(Record):
             words.append(f"waiting {_duration(self.waiting)}")
         if self.remaining:
             words.append(f"{_duration(self.remaining)} left")
+        if self.decided:
+            words.append(self.decided)
         return words
 
 
@@ -167,6 +172,7 @@ class ProgressMeter:
         limit: int = 0,
         waiting: float = 0.0,
         stage: str = "",
+        decided: str = "",
     ) -> BatchProgress:
         """
         Say how far it has come.
@@ -179,6 +185,8 @@ class ProgressMeter:
             waiting: Seconds of the pause under way.
 
             stage: What those who work it off say.
+
+            decided: What was decided about the pace.
         """
         now = self._clock()
         rate = self._rate(now)
@@ -193,6 +201,7 @@ class ProgressMeter:
             waiting=max(0.0, waiting),
             concurrency=limit,
             stage=stage,
+            decided=decided,
             elapsed=now - self._began,
             remaining=self._remaining(rate),
         )
