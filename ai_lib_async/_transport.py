@@ -5,9 +5,7 @@ Send and read over httpx. Nothing here knows a provider, a retry or JSON.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import anyio
@@ -18,15 +16,10 @@ from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
 from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
-from ai_lib._core.http import HttpRequest, HttpResponse
+from ai_lib._core.http import HttpResponse
 from ai_lib._core.network import NetworkSettings, tls_context
-from ai_lib_async._pool import (
-    Loops,
-    Pool,
-    Pools,
-    engine,
-)
-from ai_lib_async._wait import Wait, running_loop, spawn
+from ai_lib_async._pool import Answer, Carrier, Client, Loops, Place, Pools
+from ai_lib_async._wait import Wait, running_loop, spawn, waiting
 
 #: Seconds to wait for the end of a body behind a stream's end mark.
 _DRAIN = 0.05
@@ -39,14 +32,15 @@ class ByteStream:
     An open body. One task at a time reads it.
     """
 
-    def __init__(self, response: httpx.Response, url: str, place: _Place) -> None:
-        self._response = response
+    def __init__(self, answer: Answer, url: str, place: Place, wait: Wait) -> None:
+        self._answer = answer
         self._url = url
         self._place = place
-        self._bytes = _raw(response)
+        self._wait = wait
+        self._next = answer.body.__anext__
         self._process = os.getpid()
         self._loop = running_loop()
-        self._closed = False
+        self._whole = self._closed = False
 
     async def read(self, call: Call) -> bytes:
         """
@@ -55,8 +49,9 @@ class ByteStream:
         if self._process != os.getpid():
             raise ClientClosedError("This stream was opened by another process.")
         try:
-            return await Wait(call).on(anext, self._bytes)
+            return await self._wait.on(self._next)
         except StopAsyncIteration:
+            self._whole = True
             return b""
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
@@ -82,8 +77,9 @@ class ByteStream:
         """
         if not self._closed and self._process == os.getpid():
             self._closed = True
-            await _close(self._response, self._bytes)
-            await self._place.leave()
+            self._wait.close()
+            await _close(self._answer, whole=self._whole)
+            await self._place.leave(whole=self._whole)
 
     def abandon(self) -> None:
         """
@@ -91,20 +87,6 @@ class ByteStream:
         """
         if not self._closed and self._process == os.getpid():
             spawn(self._loop, self.close)
-
-
-class _Place:
-    """
-    An exchange's place in a pool, to be left once.
-    """
-
-    def __init__(self, pool: Pool | None) -> None:
-        self._pool = pool
-
-    async def leave(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.leave()
 
 
 class HttpxTransport:
@@ -122,7 +104,7 @@ class HttpxTransport:
         self, settings: NetworkSettings, http_client: httpx.AsyncClient | None = None
     ) -> None:
         self._settings = settings
-        self._client = http_client
+        self._client = None if http_client is None else Client(http_client)
         self._loops = Loops(self._open)
         self._users = 1
         self._trusting = False
@@ -130,8 +112,7 @@ class HttpxTransport:
     def _open(self) -> Pools:
         if self._users <= 0:
             raise ClientClosedError("The client was closed.")
-        tls = tls_context(self._settings, default=certifi.where, trusting=False)
-        return Pools(engine(), tls)
+        return Pools(tls_context(self._settings, default=certifi.where, trusting=False))
 
     def _trust(self) -> bool:
         """
@@ -160,14 +141,13 @@ class HttpxTransport:
         Send a request and wait for the answer, or for the headers of a stream.
         """
         request = effect.request
-        response: httpx.Response | None = None
-        place = _Place(None)
+        answer: Answer | None = None
+        place = wait = None
+        whole = reused = False
         progress = _Progress(call)
-        make: Callable[..., httpx.Request] = httpx.Request
-        send: Callable[..., Awaitable[httpx.Response]]
         try:
             if self._client is not None:
-                send, make = _sender(self._client), self._client.build_request
+                place = Place(self._client)
             else:
                 pools = self._loops.here()
                 proxy = self._settings.proxy_for(request.url)
@@ -175,25 +155,28 @@ class HttpxTransport:
                     proxy or not request.url.startswith("http:")
                 ):
                     self._trusting = self._trust()
-                pool = pools.enter(proxy)
-                place, progress.told = _Place(pool), pools.engine.tells
-                send = pool.transport.handle_async_request
-            prepared = _prepared(request, make, progress.extensions())
-            response = await progress.wait.on(send, prepared)
-            ok = response.status_code < 400
-            headers = {k.lower(): v for k, v in response.headers.items()}
-            answer = HttpResponse(status=response.status_code, headers=headers)
+                place = pools.enter(request.url, proxy)
+            wait = progress.wait
+            extensions = progress.extensions(place.carrier)
+            answer = await wait.on(place.carrier.send, request, extensions)
+            ok = answer.status < 400
+            headers = {
+                name.decode("latin-1").lower(): value.decode("latin-1")
+                for name, value in answer.headers
+            }
+            response = HttpResponse(status=answer.status, headers=headers)
             if effect.stream and ok:
-                stream = ByteStream(response, request.url, place)
-                response, place = None, _Place(None)  # they are the stream's now
-                return answer.with_stream(stream)
+                stream = ByteStream(answer, request.url, place, wait)
+                answer = place = wait = None  # they are the stream's now
+                return response.with_stream(stream)
             limits = effect.limits
             limit = limits.answer if ok else limits.error
-            return answer.with_body(await Wait(call).on(_whole, response, limit))
+            body, whole = await wait.on(_read, answer, limit)
+            return response.with_body(body)
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
-            heard, reused = response is not None, progress.reused
+            heard, reused = answer is not None, progress.reused
             failure = failure_of(
                 error,
                 call,
@@ -203,21 +186,14 @@ class HttpxTransport:
                 proxy=None if self._client else self._settings.proxy_for(request.url),
             )
         finally:
-            if response is not None:
-                await _close(response)
+            if wait is not None:
+                wait.close()
+            if answer is not None and not whole:
+                await _close(answer, whole=False)
             await progress.give_up()
-            await place.leave()
+            if place is not None:
+                await place.leave(whole=whole)
         raise failure
-
-
-def _sender(client: httpx.AsyncClient) -> Callable[..., Awaitable[httpx.Response]]:
-    """
-    Send by the caller's client, with an authentication in any case: without one httpx takes the
-    client's or the URL's.
-    """
-    return partial(
-        client.send, stream=True, auth=lambda request: request, follow_redirects=False
-    )
 
 
 class _Progress:
@@ -227,7 +203,7 @@ class _Progress:
     """
 
     def __init__(self, call: Call) -> None:
-        self.wait = Wait(call)
+        self.wait = waiting(call)
         self.told = False
         self._call = call
         self._connected = False
@@ -240,10 +216,11 @@ class _Progress:
         """
         return self.told and not self._connected
 
-    def extensions(self) -> dict[str, Any]:
+    def extensions(self, carrier: Carrier) -> dict[str, Any]:
         """
         Say what httpx is asked for beside the request.
         """
+        self.told = carrier.tells
         if self.told:
             return {"timeout": {}, "trace": self._hear}
         connect, _ = self._call.deadlines.hand_over()
@@ -274,87 +251,42 @@ class _Progress:
                 await stream.aclose()
 
 
-def _prepared(
-    request: HttpRequest,
-    make: Callable[..., httpx.Request],
-    extensions: dict[str, Any],
-) -> httpx.Request:
-    # In bytes: httpx would write them in ASCII.
-    headers = {name: value.encode("latin-1") for name, value in request.headers.items()}
-    if request.credential is not None:
-        secret = request.credential.headers()
-        headers |= {name: secret.pop(name).encode() for name in tuple(secret)}
-    prepared = make(
-        request.method,
-        request.url,
-        headers=headers,
-        content=request.body,
-        extensions=extensions,
-    )
-    prepared.stream = _Body(request.body or b"")
-    return prepared
-
-
-class _Body(httpx.AsyncByteStream):
-    """
-    The bytes of a request. Not a generator as httpx's is: trio warns of one that is left half
-    sent.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self._left = [data]
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        return self._left.pop()
-
-
-def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
-    """
-    Iterate over the body as it came, still compressed.
-    """
-    stream: Any = response.stream
-    return aiter(stream)
-
-
-async def _whole(response: httpx.Response, limit: int) -> bytes:
+async def _read(answer: Answer, limit: int) -> tuple[bytes, bool]:
     """
     Read a body up to *limit* bytes; beyond, stop there if it is an error's, else refuse.
+
+    Returns:
+        The bytes, and whether they are all.
     """
     pieces: list[bytes] = []
     size = 0
-    body = _raw(response)
-    async for data in body:
+    async for data in answer.body:
         pieces.append(data)
         size += len(data)
         if size > limit:
-            await _close(response, body)
             break
-    if size > limit and response.status_code < 400:
+    else:
+        await answer.close()
+        return b"".join(pieces), True
+    if answer.status < 400:
         raise ResponseTooLargeError(
             f"The answer is larger than {limit} bytes, the bound in force.",
-            status_code=response.status_code,
+            status_code=answer.status,
         )
-    return b"".join(pieces)[:limit]
+    return b"".join(pieces)[:limit], False
 
 
-async def _close(
-    response: httpx.Response, body: AsyncIterator[bytes] | None = None
-) -> None:
+async def _close(answer: Answer, *, whole: bool) -> None:
     """
     Close an answer, whatever is cancelled around it, and end what iterates over its body.
     """
     with anyio.CancelScope(shield=True), suppress(Exception):
-        await response.aclose()
-    if body is None:
+        await answer.close()
+    if whole:
         return
     # Generators within generators: closing the outermost would leave the others to the
     # garbage collector, and trio warns of each. An error in the innermost ends them all.
     with anyio.CancelScope(shield=True) as ended, suppress(Exception):
         ended.cancel()
         for _ in range(_LEFT):
-            await anext(body)
+            await anext(answer.body)

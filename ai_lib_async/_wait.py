@@ -4,9 +4,10 @@ How a call waits in an event loop: for one awaitable, as long as its deadlines a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 import anyio.abc
@@ -23,34 +24,12 @@ from ai_lib._host.errand import Errand
 T = TypeVar("T")
 
 
-class Wait:
+class Wait(Protocol):
     """
-    One wait of a call: ``await Wait(call).on(function, *arguments)``.
+    The waits of one exchange, one after another: ``await wait.on(function, *arguments)``.
 
-    The scope is open around that one await alone, so a cancellation from outside always passes through
-    unchanged. ``cancel`` may come from any thread, and hands itself to the loop.
-
-    Args:
-        call: The call.
-
-        bounded: Whether its deadlines end the wait.
+    A cancellation from outside always passes through unchanged. ``cancel`` may come from any thread.
     """
-
-    __slots__ = ("_bounded", "_call", "_scope")
-
-    def __init__(self, call: Call, *, bounded: bool = True) -> None:
-        self._call = call
-        self._bounded = bounded
-        self._scope = anyio.CancelScope()
-
-    def extend(self) -> None:
-        """
-        Move the end of the wait to what the call's deadlines say now.
-        """
-        left = self._call.deadlines.remaining() if self._bounded else None
-        self._scope.deadline = (
-            float("inf") if left is None else anyio.current_time() + left
-        )
 
     async def on(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """
@@ -61,16 +40,82 @@ class Wait:
 
             StreamCancelledError: The call was cancelled.
         """
-        call, loop = self._call, running_loop()
+
+    def extend(self) -> None:
+        """
+        Move the end of the wait to what the call's deadlines say now.
+        """
+
+    def close(self) -> None:
+        """
+        Note that there are no more waits.
+        """
+
+
+def waiting(call: Call, *, bounded: bool = True) -> Wait:
+    """
+    Make what the running event loop waits with best.
+
+    Args:
+        call: The call.
+
+        bounded: Whether its deadlines end the waits.
+    """
+    loop = running_loop()
+    if on_asyncio(loop):
+        from ai_lib_async._alarm import TaskWait
+
+        return TaskWait(call, loop, bounded=bounded)
+    return _ScopeWait(call, loop, bounded=bounded)
+
+
+class _ScopeWait:
+    """
+    Ends a wait by a scope that is open around that one await alone.
+    """
+
+    __slots__ = ("_bounded", "_call", "_loop", "_scope")
+
+    def __init__(self, call: Call, loop: Any, *, bounded: bool) -> None:
+        self._call = call
+        self._loop = loop
+        self._bounded = bounded
+        self._scope = anyio.CancelScope()
+
+    def extend(self) -> None:
+        left = self._call.deadlines.remaining() if self._bounded else None
+        self._scope.deadline = (
+            float("inf") if left is None else anyio.current_time() + left
+        )
+
+    async def on(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        call, self._scope = self._call, anyio.CancelScope()
+        scope = self._scope
         self.extend()
-        call.begin_wait(lambda: soon(loop, self._scope.cancel))
+        call.begin_wait(lambda: soon(self._loop, scope.cancel))
         try:
-            with self._scope:
+            with scope:
                 return await function(*arguments)
         finally:
             call.end_wait()
         call.check()
         raise TimeoutError("timed out")
+
+    def close(self) -> None:
+        """
+        Leave it: nothing outlives a wait.
+        """
+
+
+async def once(call: Call, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """
+    Wait a single time, as long as the deadlines of *call* allow.
+    """
+    wait = waiting(call)
+    try:
+        return await wait.on(function, *arguments)
+    finally:
+        wait.close()
 
 
 async def pause(seconds: float, call: Call) -> None:
@@ -80,7 +125,7 @@ async def pause(seconds: float, call: Call) -> None:
     Raises:
         StreamCancelledError: It was.
     """
-    await Wait(call, bounded=False).on(anyio.sleep, seconds)
+    await waiting(call, bounded=False).on(anyio.sleep, seconds)
 
 
 async def aside(function: Callable[[], T], call: Call) -> T:
@@ -97,7 +142,7 @@ async def aside(function: Callable[[], T], call: Call) -> T:
     loop, done = running_loop(), anyio.Event()
     errand = Errand(function, lambda: soon(loop, done.set))
     try:
-        await Wait(call).on(done.wait)
+        await once(call, done.wait)
     except TimeoutError:
         late = RequestTimeoutError(f"Waited in vain: {call.deadlines.expired()}.")
     else:
@@ -115,7 +160,7 @@ async def join(promise: Promise, call: Call) -> Any:
     loop, done = running_loop(), anyio.Event()
     promise.add_done_callback(lambda _: soon(loop, done.set))
     try:
-        await Wait(call, bounded=False).on(done.wait)
+        await waiting(call, bounded=False).on(done.wait)
     except BaseException:
         promise.cancel()
         raise
@@ -136,6 +181,12 @@ def running_loop() -> Any:
     """
     Give the event loop, or what stands for it under trio: it can be called from other threads.
     """
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:  # the short way
+        with suppress(RuntimeError):
+            loop = asyncio.get_running_loop()
+            if asyncio.current_task(loop) is not None:  # else trio is its guest
+                return loop
     return anyio.lowlevel.current_token().native_token
 
 
@@ -189,7 +240,7 @@ async def take(slots: Slots, call: Call) -> None:
     if slots.take(ticket, lambda: soon(loop, woken.set)):
         return
     try:
-        await Wait(call).on(woken.wait)
+        await once(call, woken.wait)
         return
     except TimeoutError:
         slots.give_up(ticket)

@@ -138,7 +138,7 @@ def test_only_transport_and_pool_import_an_http_library(name):
     package, _, module = name.rpartition(".")
     if module in ("_transport", "_pool") and package in PACKAGES:
         own = {"requests", "urllib3"} if package == "ai_lib" else {"httpx", "aiohttp"}
-        allowed = {*own, "certifi", "httpx_aiohttp"}
+        allowed = {*own, "certifi", "httpcore", "httpx_aiohttp"}
     else:
         allowed = set()
 
