@@ -144,11 +144,11 @@ _NO_TLS = frozenset(
     }
 )
 #: How the HTTP libraries say that a body, or a head, was not whole when the connection closed.
-_CLOSED = re.compile(
+_CLOSED = (
     r"IncompleteRead|incomplete (?:chunked read|message body)|without sending"
     r"|complete message body|ended in its head|closed connection without response"
 )
-_REFUSED_TUNNEL = re.compile(r"(?:Tunnel connection failed: )?(\d{3})\b")
+_REFUSED_TUNNEL = r"(?:Tunnel connection failed: )?(\d{3})\b"
 
 
 def _reason(
@@ -170,11 +170,11 @@ def _reason(
             continue  # its errno is a code of OpenSSL's, not the system's
         if isinstance(one, OSError) and one.errno and 0 < one.errno < 4096:
             return os.strerror(one.errno).lower(), False
-    if any(_CLOSED.search(f"{type(one).__name__} {one}") for one in causes):
+    if any(re.search(_CLOSED, f"{type(one).__name__} {one}") for one in causes):
         return "", False
     innermost = causes[-1]
     words = (str(innermost) or type(innermost).__name__).rstrip(".")[:200]
-    if proxied and (refused := _REFUSED_TUNNEL.match(words)):
+    if proxied and (refused := re.match(_REFUSED_TUNNEL, words)):
         status = refused[1]
         return (
             (PROXY_ASKS, True) if status == "407" else (f"it answered {status}", False)

@@ -5,7 +5,6 @@ HTTP requests and responses as plain values; nothing here sends them.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -105,9 +104,11 @@ class Signature(Record):
         """
         How ``curl`` is told to sign it, variables in place of the keys.
         """
+        from shlex import quote
+
         return [
             "--aws-sigv4",
-            shlex.quote(f"aws:amz:{self.region}:{self.service}"),
+            quote(f"aws:amz:{self.region}:{self.service}"),
             "--user",
             '"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
         ]
@@ -169,15 +170,17 @@ class HttpRequest(Record):
         """
         Write the request as a ``curl`` command for a POSIX shell, the key's variable in place of the key.
         """
-        words = ["curl", "-X", self.method, shlex.quote(self.url)]
+        from shlex import quote
+
+        words = ["curl", "-X", self.method, quote(self.url)]
         for name, value in self.headers.items():
-            words += ["-H", shlex.quote(redact(f"{name}: {value}"))]
+            words += ["-H", quote(redact(f"{name}: {value}"))]
         if self.credential is not None:
             words += self.credential.curl_words()
         if self.body is not None:
             words += [
                 "--data-binary",
-                shlex.quote(self.body.decode("utf-8", "replace")),
+                quote(self.body.decode("utf-8", "replace")),
             ]
         return " ".join(words)
 

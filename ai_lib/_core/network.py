@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from ssl import SSLContext
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -26,7 +27,7 @@ def is_loopback(host: str) -> bool:
     Tell whether *host* is this machine by its very name or address; nothing is looked up.
     """
     name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    if name in _LOOPBACK or name.endswith(".localhost"):
         return True
     from ipaddress import ip_address
 

@@ -366,7 +366,7 @@ def check_headers(
 
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 _warned: set[str] = set()
-_OURS = re.compile(r"ai_lib(?:_async)?(?:\.|$)|<attrs")
+_OURS = r"ai_lib(?:_async)?(?:\.|$)|<attrs"
 
 
 def check_base_url(url: str, name: str = "base_url") -> str:
@@ -442,6 +442,6 @@ def _callers_level() -> int:
     import inspect
 
     level, frame = 0, inspect.currentframe()
-    while frame is not None and _OURS.match(frame.f_globals.get("__name__", "")):
+    while frame is not None and re.match(_OURS, frame.f_globals.get("__name__", "")):
         level, frame = level + 1, frame.f_back
     return level

@@ -147,10 +147,10 @@ _CONTEXT = (
     "reduce the length",
     "exceed_context_size",
 )
-# Of the whole, not of what the answer alone may have.
-_TOKEN_LIMIT = re.compile(
-    r"(?!.*(?:max_[a-z_]{0,20}tokens|(?:completion|output) tokens)).*token limit",
-    re.DOTALL,
+# Of the whole, not of what the answer alone may have. Patterns here are compiled when they are first needed: most programs
+# meet few errors.
+_WHOLE_LIMIT = (
+    r"(?s)(?!.*(?:max_[a-z_]{0,20}tokens|(?:completion|output) tokens)).*token limit"
 )
 _QUOTA = (
     "insufficient_quota",
@@ -164,7 +164,7 @@ _QUOTA = (
 # Said of a limit that waiting does not lift; elsewhere the same words only explain.
 _QUOTA_AT_429 = (*_QUOTA, "exceeded your current quota", "calls / month")
 # Who speaks of a rate names "billing" only as the place where a higher one is to be had.
-_RATE = re.compile(r"rate.?limit|per (?:second|minute)|too many requests")
+_RATE = r"rate.?limit|per (?:second|minute)|too many requests"
 #: What ran out, as the type of an error at OpenAI and those who answer like it.
 _RATE_TYPES = frozenset({"requests", "tokens"})
 _CONTENT = (
@@ -188,9 +188,7 @@ _WRONG = (
     r"(?:invalid|incorrect|wrong|missing|expired|revoked|disabled|malformed|required"
     r"|not valid|not found|not active|not provided|provide|without|no)\b"
 )
-_WRONG_KEY = re.compile(
-    rf"\b{_WRONG} (?:[\w']{{1,20}} ){{0,2}}api[ _-]?key|\bapi[ _-]?key\b[^.]{{0,60}}\b{_WRONG}"
-)
+_WRONG_KEY = rf"\b{_WRONG} (?:[\w']{{1,20}} ){{0,2}}api[ _-]?key|\bapi[ _-]?key\b[^.]{{0,60}}\b{_WRONG}"
 _MODEL = (
     "model not found",
     "model_not_found",
@@ -209,8 +207,8 @@ _MODEL = (
     "function not found",
 )
 # Of a tool or a schema, whose names and values may be anything.
-_SCHEMA = re.compile(r"\bschema\b")
-_MODEL_GONE = re.compile(
+_SCHEMA = r"\bschema\b"
+_MODEL_GONE = (
     r"\bmodels?\b[^<]{0,160}(?:does not exist|doesn't exist|not found|was removed"
     r"|has been deprecated|has been retired|is no longer available)"
 )
@@ -221,16 +219,16 @@ def _has(words: str, phrases: tuple[str, ...]) -> bool:
 
 
 def _means_context(words: str) -> bool:
-    return _has(words, _CONTEXT) or bool(_TOKEN_LIMIT.match(words))
+    return _has(words, _CONTEXT) or bool(re.match(_WHOLE_LIMIT, words))
 
 
 def _means_auth(words: str) -> bool:
-    return _has(words, _AUTH) or bool(_WRONG_KEY.search(words))
+    return _has(words, _AUTH) or bool(re.search(_WRONG_KEY, words))
 
 
 def _means_model(words: str) -> bool:
-    found = _has(words, _MODEL) or bool(_MODEL_GONE.search(words))
-    return found and not _SCHEMA.search(words)
+    found = _has(words, _MODEL) or bool(re.search(_MODEL_GONE, words))
+    return found and not re.search(_SCHEMA, words)
 
 
 #: By kind, where words are listened to: with another status they explain something else.
@@ -462,7 +460,7 @@ def _by_limit(said: _Said, status: int, code_says: str | None) -> type[AiLibErro
         return QuotaExhaustedError if said.by_the_day else RateLimitError
     used_up = _has(words, _QUOTA_AT_429)
     if not used_up and "billing" in words:
-        used_up = not _RATE.search(words)
+        used_up = not re.search(_RATE, words)
     if used_up and not rate and code_says is None:
         return QuotaExhaustedError
     if status == 498 and _means_auth(words):

@@ -51,7 +51,7 @@ _UNITS = {
     "µs": 1e-6,
     "ns": 1e-9,
 }
-_TRY_AGAIN = re.compile(
+_TRY_AGAIN = (
     r"\b(?:try again|retry|wait|available)(?: in| after| for)? "
     r"((?:[0-9]{1,9}(?:\.[0-9]{1,9})?\s?[a-zµ]{1,12}[ ,]?){1,4})"
 )
@@ -130,7 +130,7 @@ def _promised(message: str) -> float | None:
     """
     Read "try again in 7m12.5s" and the like.
     """
-    found = _TRY_AGAIN.search(message[:2000].lower())
+    found = re.search(_TRY_AGAIN, message[:2000].lower())
     if found is None:
         return None
     text = found[1]

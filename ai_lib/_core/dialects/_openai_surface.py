@@ -65,13 +65,13 @@ def _join(base: str, path: str) -> str:
     return f"{base.rstrip('/')}/{path.lstrip('/')}"
 
 
-_DATED = re.compile(r"\d{4}-\d{2}-\d{2}.{0,20}")
+_DATED = r"\d{4}-\d{2}-\d{2}.{0,20}"
 _LAST_DATED = "2024-10-21"
 _LAST_INFERENCE = "2024-05-01-preview"
 #: The part of a base URL behind which ``/openai/v1`` is missing: nothing, or a project of Foundry.
-_BARE = re.compile(r"https?://[^/]+(?:/api/projects/[^/]+)?")
+_BARE = r"https?://[^/]+(?:/api/projects/[^/]+)?"
 #: What the portal's "target URI" names besides.
-_FULL = re.compile(r"/(?:chat/completions|responses)$")
+_FULL = r"/(?:chat/completions|responses)$"
 
 
 def _azure_url(
@@ -84,7 +84,7 @@ def _azure_url(
     path; and Foundry's model inference, below ``/models``. Azure OpenAI, "API version lifecycle" and
     "REST API reference", read 2026-11.
     """
-    base = _FULL.sub("", base)
+    base = re.sub(_FULL, "", base)
     if deployment and base.endswith("/models"):
         return f"{_join(base, path)}?api-version={quote(version or _LAST_INFERENCE)}"
     if "/deployments/" in base:
@@ -92,13 +92,13 @@ def _azure_url(
         if deployment:
             return f"{_join(base, path)}?api-version={quote(version)}"
     base = base.partition("/deployments/")[0].removesuffix("/models")
-    if _DATED.fullmatch(version):
+    if re.fullmatch(_DATED, version):
         root = base.removesuffix("/v1").removesuffix("/openai")
         if version >= since:
             inside = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
             return f"{root}/openai{inside}{path}?api-version={quote(version)}"
         base, version = f"{root}/openai/v1", ""
-    if _BARE.fullmatch(base):  # AZURE_OPENAI_ENDPOINT names the bare resource
+    if re.fullmatch(_BARE, base):  # AZURE_OPENAI_ENDPOINT names the bare resource
         base += "/openai/v1"
     elif base.endswith("/openai"):
         base += "/v1"
