@@ -85,10 +85,7 @@ if TYPE_CHECKING:
         StreamCancelledError,
         UnsupportedFeatureError,
     )
-    from ai_lib._core.flow import (
-        Send,
-    )
-    from ai_lib._core.hooks import (
+    from ai_lib._core.events import (
         BreakerEvent,
         ChunkEvent,
         ErrorEvent,
@@ -97,6 +94,9 @@ if TYPE_CHECKING:
         RequestEvent,
         ResponseEvent,
         RetryEvent,
+    )
+    from ai_lib._core.flow import (
+        Send,
     )
     from ai_lib._core.http import (
         HttpRequest,

@@ -17,7 +17,7 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
-from ai_lib._core.hooks import (
+from ai_lib._core.events import (
     BreakerEvent,
     ErrorEvent,
     Event,

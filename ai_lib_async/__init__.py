@@ -76,10 +76,7 @@ if TYPE_CHECKING:
         StreamCancelledError,
         UnsupportedFeatureError,
     )
-    from ai_lib._core.flow import (
-        Send,
-    )
-    from ai_lib._core.hooks import (
+    from ai_lib._core.events import (
         BreakerEvent,
         ChunkEvent,
         ErrorEvent,
@@ -88,6 +85,9 @@ if TYPE_CHECKING:
         RequestEvent,
         ResponseEvent,
         RetryEvent,
+    )
+    from ai_lib._core.flow import (
+        Send,
     )
     from ai_lib._core.http import (
         HttpRequest,

@@ -281,6 +281,7 @@ NOT_IN_A_PLAIN_CALL = {
     "ai_lib.otel",
     "ai_lib._core.answer",
     "ai_lib._core.batch",
+    "ai_lib._core.events",
     "ai_lib._core.framing",
     "ai_lib._core.schemas",
     "ai_lib._core.serialization",

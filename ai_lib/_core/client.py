@@ -36,17 +36,7 @@ from ai_lib._core.errors import (
 from ai_lib._core.failures import bare
 from ai_lib._core.flow import Close, Flow, Sleep, race, read, run, send
 from ai_lib._core.gate import Gate, Passage
-from ai_lib._core.hooks import (
-    BreakerEvent,
-    ErrorEvent,
-    Event,
-    FailoverEvent,
-    Hook,
-    RequestEvent,
-    ResponseEvent,
-    RetryEvent,
-    tell,
-)
+from ai_lib._core.hooks import Hook, Kind, tell
 from ai_lib._core.http import (
     DEFAULT_LIMITS,
     ByteStream,
@@ -358,7 +348,7 @@ class ClientCore:
             if self.hooks:
                 where = urlsplit(route.target.base_url)
                 self._tell(
-                    RequestEvent,
+                    "RequestEvent",
                     said,
                     call,
                     spec.id,
@@ -469,7 +459,7 @@ class ClientCore:
         log.retrying(route.target.provider, error, wait)
         if self.hooks:
             self._tell(
-                RetryEvent,
+                "RetryEvent",
                 said,
                 call,
                 route.target.provider,
@@ -589,7 +579,7 @@ class ClientCore:
         self, said: Said, call: Call, provider: str, model: str, state: Change
     ) -> None:
         log.broke(provider, state)
-        self._tell(BreakerEvent, said, call, provider, model, state=state)
+        self._tell("BreakerEvent", said, call, provider, model, state=state)
 
     def _tell_failover(
         self, call: Call, said: Said, route: Route, goal: Route, error: AiLibError
@@ -602,7 +592,7 @@ class ClientCore:
         except ConfigurationError:
             model = ""
         self._tell(
-            FailoverEvent,
+            "FailoverEvent",
             said,
             call,
             route.target.provider,
@@ -614,7 +604,7 @@ class ClientCore:
 
     def _tell(
         self,
-        kind: Callable[..., Event],
+        kind: Kind,
         said: Said,
         call: Call,
         provider: str,
@@ -622,7 +612,9 @@ class ClientCore:
         **facts: Any,
     ) -> None:
         if self.hooks:
-            event = kind(
+            tell(
+                self.hooks,
+                kind,
                 call_id=call.id,
                 operation=said.operation,
                 stream=said.stream,
@@ -630,7 +622,6 @@ class ClientCore:
                 model=model,
                 **facts,
             )
-            tell(self.hooks, event)
 
     def _called(self, call: Call, said: Said, ask: Ask[T]) -> Flow[Won[T]]:
         """
@@ -645,7 +636,7 @@ class ClientCore:
                 call.stamp(error, provider=target.provider, model=model)
                 model = error.model or model
             self._tell(
-                ErrorEvent,
+                "ErrorEvent",
                 said,
                 call,
                 call.provider or target.provider,
@@ -684,7 +675,7 @@ class ClientCore:
         yield from won.passage.leave("worked", won.result.usage)
         response = attrs.evolve(won.result, attempts=tuple(call.attempts))
         self._tell(
-            ResponseEvent,
+            "ResponseEvent",
             said,
             call,
             won.provider,
@@ -881,7 +872,7 @@ class ClientCore:
         yield from won.passage.leave("worked")
         if route is None:
             self._tell(
-                ResponseEvent,
+                "ResponseEvent",
                 said,
                 call,
                 won.provider,

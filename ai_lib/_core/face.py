@@ -67,7 +67,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "UnsupportedFeatureError",
     ),
     "flow": ("Send",),
-    "hooks": (
+    "events": (
         "BreakerEvent",
         "ChunkEvent",
         "ErrorEvent",

@@ -18,11 +18,11 @@ from ai_lib._core.chat import (
     ChatCompletionResponse,
 )
 from ai_lib._core.gate import Passage
-from ai_lib._core.hooks import ChunkEvent, ErrorEvent, ResponseEvent
 from ai_lib._core.ledger import Attempt
 from ai_lib._core.record import Record
 
 if TYPE_CHECKING:
+    from ai_lib._core.hooks import Kind
     from ai_lib._core.stream import ChunkDecoder
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ class StreamEnd:
         index, self._chunks = self._chunks, self._chunks + 1
         won = self._won
         self._tell(
-            ChunkEvent,
+            "ChunkEvent",
             self._said,
             self._call,
             won.provider,
@@ -160,10 +160,10 @@ class StreamEnd:
             "response": response,
         }
         if error is not None:
-            kind: Any = ErrorEvent
+            kind: Kind = "ErrorEvent"
             facts["error"] = error
         else:
-            kind = ResponseEvent
+            kind = "ResponseEvent"
             facts["outcome"] = "completed" if completed else "closed"
             facts["first_chunk"] = self._first_chunk
         self._tell(kind, self._said, call, won.provider, won.model, **facts)
