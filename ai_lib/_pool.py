@@ -26,7 +26,8 @@ from urllib3.exceptions import ClosedPoolError
 from urllib3.util.proxy import connection_requires_http_tunnel
 from urllib3.util.retry import Retry
 
-from ai_lib._exchange import Answer, request_line, send
+from ai_lib._core.wire import first_lines, head_of
+from ai_lib._exchange import Answer, send
 from ai_lib._wait import aside
 
 if TYPE_CHECKING:
@@ -316,7 +317,7 @@ class Adapter(HTTPAdapter):
             sock = connection.sock
             if way.extra:
                 headers = {**headers, **way.extra}
-            send(sock.sendall, way.first_lines, headers, body)
+            send(sock.sendall, head_of(way.first_lines, headers, body), body)
             return Answer(sock.recv, partial(way.pool.take_back, connection))
         except BaseException:
             way.pool.take_back(connection, usable=False)
@@ -337,7 +338,7 @@ class Adapter(HTTPAdapter):
             target = f"{parts.scheme}://{host}{target}"
         way = _Way(
             pool=pool,
-            first_lines=request_line(method, target, host),
+            first_lines=first_lines(method, target, host),
             tunnel=pool.proxy is not None and tunnel,
             extra=dict(pool.proxy_headers) if absolute else {},
         )

@@ -19,7 +19,7 @@ from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.network import NetworkSettings, tls_context
-from ai_lib._exchange import BLOCK
+from ai_lib._core.wire import BLOCK
 from ai_lib._host.errand import Errand
 from ai_lib._pool import Adapter, working
 
