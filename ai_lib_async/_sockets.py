@@ -1,28 +1,22 @@
 """
-Sockets of asyncio's event loop as httpcore asks for them, without what it does not need: a wait for
-each read and write has no timer of its own here, since the calls that wait have.
+Connections of asyncio's event loop: waits have no timers of their own here, since the calls that wait have.
 """
-
-# What httpcore passes by name is what it is, used or not.
-# ruff: noqa: ARG002, ASYNC109
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ai_lib._core.wire import TOGETHER
 from ai_lib._host.errand import Errand
 from ai_lib_async._wait import soon
 
 #: Bytes that wait to be read before the socket is not read any more.
 _HIGH = 256 * 1024
-#: Bytes that are written at once with what comes behind them, such as a body behind its head.
-_TOGETHER = 64 * 1024
 #: Seconds that the next address of a name waits for the one before.
 _STAGGER = 0.25
 
@@ -42,7 +36,6 @@ class Socket(asyncio.Protocol):
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._unsent = b""
 
     # Told by the loop
 
@@ -85,14 +78,15 @@ class Socket(asyncio.Protocol):
         finally:
             self._waiter = None
 
-    # Asked by httpcore
+    # Asked by an exchange
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    async def read(self) -> bytes:
         """
         Wait for bytes, and give all that have come; ``b""`` at their end.
+
+        Raises:
+            OSError: The connection broke.
         """
-        if self._unsent:
-            await self._flush()
         while not self._received:
             if self._error is not None:
                 raise self._error
@@ -105,98 +99,54 @@ class Socket(asyncio.Protocol):
             self._transport.resume_reading()
         return received[0] if len(received) == 1 else b"".join(received)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    async def send(self, head: bytes, body: bytes | None) -> None:
         """
-        Send bytes, with the next ones if they are few. That nobody takes them is found when reading: what
-        the other side said before it hung up is worth more.
+        Send a request. That nobody takes it is found when reading: who refuses a large one early has answered.
         """
-        self._unsent += buffer
-        if len(self._unsent) > _TOGETHER:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        unsent, self._unsent = self._unsent, b""
         if self._transport.is_closing():
             return
-        self._transport.write(unsent)
+        if body is None or len(body) <= TOGETHER:
+            self._transport.write(head + (body or b""))
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
         while self._full and not self._ended:
             await self._change()
 
-    async def aclose(self) -> None:
+    @property
+    def quiet(self) -> bool:
+        """
+        Whether it is open and nothing can be read: between two exchanges only an end can.
+        """
+        return not (self._ended or self._received or self._transport.is_closing())
+
+    async def close(self) -> None:
         """
         Close it at once. Allowed twice.
         """
         self._transport.abort()
         await asyncio.sleep(0)  # the loop closes it in its next round
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> Socket:
-        """
-        Speak TLS from here on.
-        """
-        if self._unsent:
-            await self._flush()
-        inner = Socket(self._loop)
-        try:
-            transport = await self._loop.start_tls(
-                self._transport,
-                inner,
-                ssl_context,
-                server_hostname=server_hostname,
-                ssl_handshake_timeout=3600,  # the call's own deadline comes first
-            )
-        except BaseException:
-            await self.aclose()
-            raise
-        assert transport is not None
-        inner.connection_made(transport)
-        return inner
 
-    def get_extra_info(self, info: str) -> Any:
-        """
-        Say whether it is no longer of use, and what else httpcore asks for.
-        """
-        if info == "is_readable":  # between two exchanges only an end can be read
-            return self._ended or bool(self._received) or self._transport.is_closing()
-        if info == "ssl_object":
-            return self._transport.get_extra_info("ssl_object")
-        return None
-
-
-class Sockets:
+async def connect(host: str, port: int, tls: ssl.SSLContext | None) -> Socket:
     """
-    Opens connections; httpcore calls it a network backend.
+    Connect, to the first of a name's addresses that answers, and shake hands.
+
+    Raises:
+        OSError: There is none, or it is not whom it should be.
     """
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> Socket:
-        """
-        Connect, to the first of a name's addresses that answers.
-        """
-        loop = asyncio.get_running_loop()
-        found = await _addresses(loop, host, port)
-        if len(found) == 1:
-            sock = await _connected(loop, found[0])
-        else:
-            sock = await _first_connected(loop, found)
-        _, made = await loop.create_connection(lambda: Socket(loop), sock=sock)
-        return made
-
-    async def sleep(self, seconds: float) -> None:
-        """
-        Sleep.
-        """
-        await asyncio.sleep(seconds)
+    loop = asyncio.get_running_loop()
+    found = await _addresses(loop, host, port)
+    if len(found) == 1:
+        sock = await _connected(loop, found[0])
+    else:
+        sock = await _first_connected(loop, found)
+    secure: dict[str, Any] = {}
+    if tls is not None:
+        # The call's own deadline comes before that of the handshake.
+        secure = {"ssl": tls, "server_hostname": host, "ssl_handshake_timeout": 3600}
+    _, made = await loop.create_connection(lambda: Socket(loop), sock=sock, **secure)
+    return made
 
 
 async def _addresses(

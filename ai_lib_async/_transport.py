@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
-import anyio
 import certifi
-import httpx
 
 from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
@@ -18,13 +16,15 @@ from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
 from ai_lib._core.http import HttpResponse
 from ai_lib._core.network import NetworkSettings, tls_context
-from ai_lib_async._pool import Answer, Carrier, Client, Loops, Place, Pools
+from ai_lib_async._carrier import Answer, Carrier
+from ai_lib_async._pool import Loops, Place, Pools
 from ai_lib_async._wait import Wait, running_loop, spawn, waiting
+
+if TYPE_CHECKING:
+    import httpx
 
 #: Seconds to wait for the end of a body behind a stream's end mark.
 _DRAIN = 0.05
-#: Pieces of a body that may have come when it is closed: of 64 KiB, in chunks of a byte.
-_LEFT = 12_000
 
 
 class ByteStream:
@@ -37,7 +37,7 @@ class ByteStream:
         self._url = url
         self._place = place
         self._wait = wait
-        self._next = answer.body.__anext__
+        self._next = answer.next
         self._process = os.getpid()
         self._loop = running_loop()
         self._whole = self._closed = False
@@ -49,10 +49,9 @@ class ByteStream:
         if self._process != os.getpid():
             raise ClientClosedError("This stream was opened by another process.")
         try:
-            return await self._wait.on(self._next)
-        except StopAsyncIteration:
-            self._whole = True
-            return b""
+            data = await self._wait.on(self._next)
+            self._whole = not data
+            return data
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
@@ -78,7 +77,7 @@ class ByteStream:
         if not self._closed and self._process == os.getpid():
             self._closed = True
             self._wait.close()
-            await _close(self._answer, whole=self._whole)
+            await self._answer.close()
             await self._place.leave(whole=self._whole)
 
     def abandon(self) -> None:
@@ -104,7 +103,11 @@ class HttpxTransport:
         self, settings: NetworkSettings, http_client: httpx.AsyncClient | None = None
     ) -> None:
         self._settings = settings
-        self._client = None if http_client is None else Client(http_client)
+        self._client: Carrier | None = None
+        if http_client is not None:
+            from ai_lib_async._by_httpx import Client
+
+            self._client = Client(http_client)
         self._loops = Loops(self._open)
         self._users = 1
         self._trusting = False
@@ -157,22 +160,20 @@ class HttpxTransport:
                     self._trusting = self._trust()
                 place = pools.enter(request.url, proxy)
             wait = progress.wait
-            extensions = progress.extensions(place.carrier)
-            answer = await wait.on(place.carrier.send, request, extensions)
+            progress.told = place.carrier.tells
+            answer = await wait.on(place.carrier.send, request, progress)
             ok = answer.status < 400
-            headers = {
-                name.decode("latin-1").lower(): value.decode("latin-1")
-                for name, value in answer.headers
-            }
-            response = HttpResponse(status=answer.status, headers=headers)
             if effect.stream and ok:
                 stream = ByteStream(answer, request.url, place, wait)
+                opened = HttpResponse(
+                    status=answer.status, headers=answer.headers, stream=stream
+                )
                 answer = place = wait = None  # they are the stream's now
-                return response.with_stream(stream)
+                return opened
             limits = effect.limits
             limit = limits.answer if ok else limits.error
             body, whole = await wait.on(_read, answer, limit)
-            return response.with_body(body)
+            return HttpResponse(status=answer.status, headers=answer.headers, body=body)
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library
@@ -189,8 +190,7 @@ class HttpxTransport:
             if wait is not None:
                 wait.close()
             if answer is not None and not whole:
-                await _close(answer, whole=False)
-            await progress.give_up()
+                await answer.close()
             if place is not None:
                 await place.leave(whole=whole)
         raise failure
@@ -198,7 +198,7 @@ class HttpxTransport:
 
 class _Progress:
     """
-    Follows a request under way, as far as what sends it tells: whether it had to connect, and when
+    Follows a request under way, as far as what carries it tells: whether it had to connect, and when
     it had.
     """
 
@@ -207,7 +207,6 @@ class _Progress:
         self.told = False
         self._call = call
         self._connected = False
-        self._half_open: Any = None
 
     @property
     def reused(self) -> bool:
@@ -216,39 +215,16 @@ class _Progress:
         """
         return self.told and not self._connected
 
-    def extensions(self, carrier: Carrier) -> dict[str, Any]:
-        """
-        Say what httpx is asked for beside the request.
-        """
-        self.told = carrier.tells
-        if self.told:
-            return {"timeout": {}, "trace": self._hear}
+    def connecting(self) -> None:
+        self._connected = True
+
+    def connected(self) -> None:
+        self._call.deadlines.connected()
+        self.wait.extend()
+
+    def hand_over(self) -> float | None:
         connect, _ = self._call.deadlines.hand_over()
-        return {"timeout": {"connect": connect, "pool": connect}}
-
-    async def _hear(self, event: str, info: dict[str, Any]) -> None:
-        if event.startswith("connection.connect"):
-            self._connected = True
-            self._half_open = info.get("return_value")
-        elif event.endswith("start_tls.complete"):
-            self._half_open = None
-        elif (
-            event.endswith("send_request_headers.started")
-            and info["request"].method != b"CONNECT"  # which opens a proxy's tunnel
-        ):
-            self._half_open = None
-            self._call.deadlines.connected()
-            self.wait.extend()
-
-    async def give_up(self) -> None:
-        """
-        Close a connection that never came about: httpx leaves the socket of a TLS handshake that is
-        cancelled to the garbage collector.
-        """
-        stream, self._half_open = self._half_open, None
-        if stream is not None:
-            with anyio.CancelScope(shield=True), suppress(Exception):
-                await stream.aclose()
+        return connect
 
 
 async def _read(answer: Answer, limit: int) -> tuple[bytes, bool]:
@@ -260,13 +236,12 @@ async def _read(answer: Answer, limit: int) -> tuple[bytes, bool]:
     """
     pieces: list[bytes] = []
     size = 0
-    async for data in answer.body:
+    while data := await answer.next():
         pieces.append(data)
         size += len(data)
         if size > limit:
             break
     else:
-        await answer.close()
         return b"".join(pieces), True
     if answer.status < 400:
         raise ResponseTooLargeError(
@@ -274,19 +249,3 @@ async def _read(answer: Answer, limit: int) -> tuple[bytes, bool]:
             status_code=answer.status,
         )
     return b"".join(pieces)[:limit], False
-
-
-async def _close(answer: Answer, *, whole: bool) -> None:
-    """
-    Close an answer, whatever is cancelled around it, and end what iterates over its body.
-    """
-    with anyio.CancelScope(shield=True), suppress(Exception):
-        await answer.close()
-    if whole:
-        return
-    # Generators within generators: closing the outermost would leave the others to the
-    # garbage collector, and trio warns of each. An error in the innermost ends them all.
-    with anyio.CancelScope(shield=True) as ended, suppress(Exception):
-        ended.cancel()
-        for _ in range(_LEFT):
-            await anext(answer.body)

@@ -52,8 +52,7 @@ BLOCKING = {
     "litellm": Contender("of_litellm", "Blocking", "litellm"),
 }
 ASYNC = {
-    "ai_lib_async": Contender("ours_async", "Plain", "ai_lib_async"),
-    "ai_lib_async[aiohttp]": Contender("ours_async", "OnAiohttp", "httpx_aiohttp"),
+    "ai_lib_async": Contender("ours_async", "Async", "ai_lib_async"),
     "httpx, async": Contender("raw_httpx", "Async", "httpx"),
     "aiohttp": Contender("raw_aiohttp", "Async", "aiohttp"),
     "openai, async": Contender("of_openai", "Async", "openai"),

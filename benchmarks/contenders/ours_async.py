@@ -1,17 +1,16 @@
 """
-This library, async: on httpx alone, and with the extra ``aiohttp``.
+This library, async.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 
 from ai_lib_async import AiClient, ChatCompletionRequest, Message
 from contenders import KEY, MODEL, PROMPT
 
 
-class OnAiohttp:
+class Async:
     def __init__(self, url: str) -> None:
         self._client = AiClient("openai", api_key=KEY, base_url=url)
 
@@ -27,10 +26,3 @@ class OnAiohttp:
 
     async def close(self) -> None:
         await self._client.close()
-
-
-class Plain(OnAiohttp):
-    def __init__(self, url: str) -> None:
-        # To the interpreter this says that the extra is not installed.
-        sys.modules["httpx_aiohttp"] = None  # type: ignore[assignment]
-        super().__init__(url)
