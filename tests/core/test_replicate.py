@@ -716,7 +716,7 @@ def test_prediction_that_never_ends_is_given_up(monkeypatch):
     """
     A server that says for ever that it runs is no server.
     """
-    monkeypatch.setattr("ai_lib._core.client._FOLLOW_UPS", 3)
+    monkeypatch.setattr("ai_lib._core.exchanges._FOLLOW_UPS", 3)
     running = response_of(prediction("processing"), 202)
 
     with pytest.raises(InvalidResponseError, match="never finishes"):
