@@ -80,7 +80,6 @@ TARGETS = [
     Target("import", "HTTP libraries loaded", _OURS, "loaded", 0, unit=""),
     Target("import", "HTTP libraries loaded", _ASYNC, "loaded", 0, unit=""),
     Target("cold", "cold start to first reply", _OURS, "cpu", 0.25, "openai"),
-    Target("cold", "cold start to first reply", _OURS, "cpu", 1.3, "requests"),
     Target("cold", "cold start, async", _ASYNC, "cpu", 0.25, _OPENAI),
     Target("construction", "first client", _OURS, "first", 300, unit="µs"),
     Target("construction", "next client", _OURS, "next", 50, unit="µs"),
