@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import math
 import multiprocessing
@@ -113,8 +114,9 @@ async def serve(pipe, phases, headers, exact):
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, backlog=512)
     pipe.send(server.sockets[0].getsockname()[1])
-    await asyncio.to_thread(pipe.recv)
-    pipe.send(seen)
+    with contextlib.suppress(EOFError):  # who asked is gone
+        await asyncio.to_thread(pipe.recv)
+        pipe.send(seen)
 
 
 def answer(bucket, wait, *, headers, exact):

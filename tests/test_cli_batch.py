@@ -15,6 +15,7 @@ import pytest
 import terminals
 from batch_server import BatchServer
 from faults import PATIENCE, answer, refusal
+from twins import eventually
 
 
 def prompt_of(request):
@@ -452,27 +453,57 @@ def test_bar_is_shown_on_a_terminal(environ, requests, tmp_path):
     assert 20 == len(answers_in((tmp_path / "out.jsonl").read_text()))
 
 
-def test_provider_works_a_file_off(environ, requests, tmp_path):
+@pytest.fixture
+def provider(environ):
+    """
+    Give a server of the providers' own batch APIs, where OpenAI's is looked for.
+    """
+    made = BatchServer()
+    environ.update(
+        OPENAI_API_KEY="key-of-openai", OPENAI_BASE_URL=made.base_url("openai")
+    )
+    yield made
+    made.close()
+
+
+PROVIDED = (*ARGUMENTS[:-1], "openai", "--mode", "provider")
+
+
+def test_provider_works_a_file_off(run, provider, requests, tmp_path):
     """
     With ``--mode provider`` the provider's own batch API is used, and the output is the same.
     """
     requests(3)
-    provider = BatchServer()
-    surroundings = {
-        **environ,
-        "OPENAI_API_KEY": "key-of-openai",
-        "OPENAI_BASE_URL": provider.base_url("openai"),
-    }
 
-    try:
-        code, _, err = terminals.run(
-            *("batch", "in.jsonl", "-o", "out.jsonl", "-p", "openai"),
-            *("--mode", "provider"),
-            environ=surroundings,
-            cwd=tmp_path,
-        )
-    finally:
-        provider.close()
+    code, _, err = run(*PROVIDED)
 
     assert (0, "") == (code, err)
     assert 3 == len(answers_in((tmp_path / "out.jsonl").read_text()))
+    assert 1 == provider.made()
+
+
+def test_provider_goes_on_after_an_interrupt(
+    started, run, provider, requests, tmp_path
+):
+    """
+    Ctrl-C leaves the provider's job to go on, and the same command fetches what came of it.
+    """
+    requests(3)
+    provider.polls = 10**6
+    child = started(*PROVIDED)
+    eventually(provider.made)
+    eventually(
+        lambda: b"provider batch" in (tmp_path / "out.jsonl.journal").read_bytes()
+    )
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=PATIENCE)
+    provider.polls = 0
+
+    code, _, _ = run(*PROVIDED)
+
+    assert 130 == child.returncode
+    told = "ai-lib: interrupted: 0 of 3 are answered; the same command goes on\n"
+    assert said.decode().endswith(told)
+    assert 0 == code
+    assert 3 == len(answers_in((tmp_path / "out.jsonl").read_text()))
+    assert 1 == provider.made()
