@@ -315,6 +315,19 @@ def test_smart_waits_as_it_is_asked(pair, server):
     assert watch.seconds >= 0.2
 
 
+def test_smart_run_gives_items_one_by_one(twin, server):
+    """
+    ``smart=True`` makes an iterator at the provider's pace: what is refused gets another turn, and order is kept.
+    """
+    later = refusal(429, headers={"retry-after-ms": "20"})
+    server.script(later, later, echo)
+
+    run = RunOf(twin, twin.client(server), prompts(40), ordered=True, smart=True)
+
+    assert [str(number) for number in range(40)] == [one.response.text for one in run]
+    assert 42 == len(server.requests)
+
+
 def test_smart_does_not_wait_for_hours(pair, server):
     """
     A provider that asks for more than a minute is not waited for: its items say so at once.

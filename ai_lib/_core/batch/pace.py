@@ -194,10 +194,10 @@ class Pace:
         elif slower > _SLOWER:
             self._climbing = False
         elif self._full and not self._climbing:
-            self._set_limit(self.limit + 1, "answers come as fast as before")
+            self._set_limit(self.limit + 1, "answers no slower")
         elif self._full and self.clock() - self._climbed_at >= _STEP:
             self._climbed_at = self.clock()
-            self._set_limit(self.limit * 2, "answers come as fast as before")
+            self._set_limit(self.limit * 2, "answers no slower")
 
     def _set_limit(self, limit: int, why: str) -> None:
         before, self.limit = self.limit, min(max(1, limit), self.most)
