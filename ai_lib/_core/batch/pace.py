@@ -16,7 +16,6 @@ the pace.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,8 +25,9 @@ import attrs
 
 from ai_lib._core.errors import AiLibError, OverloadedError
 from ai_lib._core.ledger import RateLimits
+from ai_lib._core.log import logger
 
-_LOGGER = logging.getLogger("ai_lib.batch")
+_LOGGER = logger("batch")
 
 #: How many a smart batch starts with.
 CAREFUL = 4
@@ -35,12 +35,14 @@ CAREFUL = 4
 LONGEST_WAIT = 60.0
 #: Seconds to wait after a refusal that does not say how long.
 _PAUSE = 1.0
+#: Seconds; what a provider asks for in milliseconds is gone again as soon as it is over.
+_LEAST_WAIT = 0.2
 #: Growth of the pace a second while its limit is searched: when little is known, and then.
 _ROUGHLY, _SEARCH = 1.5, 1.05
 #: Shares of a pace that was refused: what is taken for the limit, and where to go on below that.
 _LIMIT, _BELOW = 0.98, 0.93
 #: Seconds; a refusal so soon after another says that the pace was far too high. Shares of it to go on with.
-_SOON, _LEAST, _MOST = 3.0, 0.5, 0.85
+_SOON, _LEAST, _MOST = 3.0, 0.25, 0.85
 #: Seconds, and requests, that tell of the limit when a search ends, which share of what was accepted in them, and how
 #: far between that and the pace that was refused the limit is looked for.
 _LAST, _MANY, _LATELY, _BETWEEN = 10.0, 20, 0.93, 0.3
@@ -226,7 +228,7 @@ class Pace:
         Take a refusal of one that began at a moment.
         """
         now = self.clock()
-        wait = error.retry_after or _PAUSE
+        wait = max(error.retry_after or _PAUSE, _LEAST_WAIT)
         if began >= self._cut_at:  # those from before the last cut say nothing new
             self._cut_at = now
             if isinstance(error, OverloadedError):
