@@ -50,7 +50,7 @@ _PARAMETERS = {
 
 class OpenTelemetry:
     """
-    The hook. Thread-safe; one may serve any number of clients of both packages.
+    A hook that makes spans and metrics. Thread-safe; one may serve any number of clients of both packages.
 
     Args:
         content: Whether the text of prompts and answers is recorded, as attributes of the span; images, files and

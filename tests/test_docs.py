@@ -34,6 +34,7 @@ import attrs
 import docs_server
 import provider_table
 import pytest
+import reference_table
 
 import ai_lib
 import ai_lib_async
@@ -52,7 +53,12 @@ PAGES = (
 )
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 PROVIDERS = TEXTS["docs/providers.md"]
-MANUAL = "\n".join(TEXTS[name] for name in TEXTS if name.startswith(("docs", "README")))
+REFERENCE = TEXTS["docs/reference.md"]  # which lists everything, and explains nothing
+MANUAL = "\n".join(
+    TEXTS[name]
+    for name in TEXTS
+    if name.startswith(("docs", "README")) and TEXTS[name] is not REFERENCE
+)
 
 # Pages as they are read
 
@@ -545,3 +551,21 @@ def test_provider_page_is_made_from_catalogue():
     expected = provider_table.page()
 
     assert expected == PROVIDERS, provider_table.COMMAND
+
+
+def test_reference_is_made_from_docstrings():
+    """
+    The reference says what the docstrings say; ``python tests/reference_table.py`` writes it anew.
+    """
+    expected = reference_table.page()
+
+    assert expected == REFERENCE, reference_table.COMMAND
+
+
+def test_reference_lists_every_public_name():
+    """
+    Every public name stands in the reference, once.
+    """
+    listed = [name for _, _, names in reference_table.SUBJECTS for name in names]
+
+    assert sorted([*ai_lib.__all__, "otel.OpenTelemetry"]) == sorted(listed)
