@@ -4,6 +4,8 @@ The shown benchmarks run; what they measure is not judged here, but for what mus
 
 from __future__ import annotations
 
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +47,27 @@ def test_five_kills_among_faults_lose_nothing_and_pay_nothing_twice():
     assert 0 == ended.returncode, ended.stdout + ended.stderr
     right = "failed 0, lost 0, out of order 0, wrong 0, never asked 0, paid again"
     assert 2 == ended.stdout.count(right)
+
+
+@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="needs a checkout")
+def test_page_says_what_is_promised(monkeypatch):
+    """
+    The table of targets on the page about performance is the one that the benchmark checks.
+    """
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    targets = importlib.import_module("targets").TARGETS
+    page = (BENCHMARKS.parent / "docs" / "performance.md").read_text("utf-8")
+
+    shown = re.findall(
+        r"^\| ([^|]+) \| `(.+)` \| (.*) \| ≤ (.+) \|$", page, re.MULTILINE
+    )
+
+    told = [(words, of, against) for words, of, against, _ in shown]
+    assert told == [(one.words, one.contender, _against(one)) for one in targets]
+    bounds = [float(bound.split()[0].replace(",", "")) for *_, bound in shown]
+    assert bounds == [one.bound for one in targets]
+
+
+def _against(target):
+    name = f"`{target.against}`" if target.against else ""
+    return f"{name} at {target.over}" if target.over else name

@@ -5,7 +5,8 @@ names everything that is public.
 A program is run as it is shown, against a server on loopback that the environment names. A command whose
 output is shown is run too; any other is only read. ``AiClient("local")`` would start a model of its own,
 so in its place stands llama.cpp's server, which is what the embedded one is; README's programs also meet
-the real one where it is installed. Comments of HTML that the reader does not see steer this:
+the real one where it is installed. Code of somebody else's is fenced as ``py``, and only shown. Comments of HTML
+that the reader does not see steer this:
 
 ``<!-- continues -->``
     The next program goes on where the last one ended.
