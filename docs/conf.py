@@ -132,17 +132,26 @@ def _directive(package, name):
 
 def _import_for_types():
     """
-    Do what modules import for type checkers only, so that annotations can be understood.
+    Do what modules import for type checkers only, and read aliases that are strings: so annotations can
+    be understood.
     """
     for package in (ai_lib, ai_lib_async):
         for name in package.__all__:
             getattr(package, name)  # loaded when it is first asked for
-    loaded = [name for name in sys.modules if name.startswith("ai_lib")]
-    for module in map(sys.modules.get, loaded):
+    modules = [sys.modules[name] for name in sys.modules if name.startswith("ai_lib")]
+    aliases = {}
+    for module in modules:
         for node in ast.parse(inspect.getsource(module)).body:
-            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 code = "\n".join(map(ast.unparse, node.body))
                 exec(compile(code, module.__name__, "exec"), vars(module))
+            if isinstance(node, ast.AnnAssign) and "TypeAlias" in ast.dump(node):
+                aliases[ast.unparse(node.target)] = module
+    for name, home in aliases.items():
+        written = vars(home)[name]
+        for module in modules:
+            if isinstance(written, str) and vars(module).get(name) is written:
+                setattr(module, name, eval(written, vars(home)))
 
 
 def signature(app, what, name, one, options, arguments, returned):
