@@ -80,7 +80,8 @@ def _tree():
     """
     parts = []
     for title, text in _sections(INDEX).items():
-        pages = re.findall(r"\[[^\]]+\]\(([\w./-]+)\.md\)", text)
+        lists = "".join(re.findall(r"^(?:- .*\n(?:  .*\n)*)", text, re.MULTILINE))
+        pages = re.findall(r"\[[^\]]+\]\(([\w./-]+)\.md\)", lists)
         if pages:
             lines = "\n".join(pages)
             parts.append(
@@ -169,7 +170,8 @@ def signature(app, what, name, one, options, arguments, returned):
     )
     if inherited or uncalled:
         return "", ""
-    return (arguments or "").replace("NOTHING", "..."), returned
+    made_anew = r"NOTHING|frozenset\(\{.*?\}\)"  # and what is too long to be read
+    return re.sub(made_anew, "...", arguments or ""), returned
 
 
 def docstring(app, what, name, one, options, lines):
@@ -202,6 +204,8 @@ def read(app, name, source):
         source[0] = _with_links(source[0])
     if name == INDEX:
         source[0] += _tree()
+    if not name.startswith("docs/"):  # may be reached by links alone
+        source[0] = f"---\norphan: true\n---\n\n{source[0]}"
 
 
 def finish(app, error):
