@@ -447,6 +447,19 @@ def test_keyword_is_documented(function):
     assert [] == [name for name in keywords if not _said(name)]
 
 
+def test_settings_are_listed():
+    """
+    Every keyword of a client, of either package, stands in the table of settings.
+    """
+    table = TEXTS["docs/clients.md"].partition("## Settings")[2].partition("##")[0]
+    classes = (ai_lib.AiClient, ai_lib_async.AiClient)
+    keywords = {name for cls in classes for name in inspect.signature(cls).parameters}
+
+    unsaid = {name for name in keywords - {"provider"} if f"`{name}`" not in table}
+
+    assert set() == unsaid
+
+
 def test_response_is_documented():
     """
     Every field of an answer and of its parts occurs in the documentation.
