@@ -184,6 +184,7 @@ def reader(provider, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):  # the discard port: nobody listens
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # httpx and requests must be told
     registered = [(one, dict(one)) for one in (registry._providers, registry._dialects)]
 
     yield provider
