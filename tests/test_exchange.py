@@ -70,6 +70,27 @@ def test_every_cut_reads_the_same(whole):
         assert "value" == answer.headers["x-name"]
 
 
+def test_chunks_of_sizes_that_come_again_are_cut_anywhere():
+    """
+    A size that was met before is read by a shorter way, which cuts, bare line feeds and extensions do not confuse.
+    """
+    pieces = (b"12345678901", b"ab", b"ab", b"12345678901", b"ab", b"1b\r\n2\r\nxy")
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in pieces * 2)
+    odd = b"2\nab\r\n2 \r\nab\n2;a=b\r\nab\r\n02\r\nab\r\n"
+    start = head("transfer-encoding: chunked")
+    whole = start + chunks + odd + chunks + b"0\r\n\r\n"
+    expected = b"".join(pieces * 2) + b"abababab" + b"".join(pieces * 2)
+
+    for first in range(len(start), len(whole)):
+        for second in range(first, min(len(whole), first + 15)):
+            cuts = (whole[:first], whole[first:second], whole[second:])
+            wire = Wire(*(piece for piece in cuts if piece))
+
+            found = body_of(wire.answer())
+
+            assert (expected, True) == (found, wire.usable), (first, second)
+
+
 def test_byte_by_byte():
     """
     A body that drips is the same body.
@@ -190,6 +211,9 @@ def test_lengths_that_agree_are_one():
         b"0x5\r\nhello\r\n",
         b"\r\n",
         b"5\r\nhello!\r\n",
+        b"5\r\nhello\r\n" * 3 + b"5\r\nhello!\n",
+        b"5\r\nhello\r\n" * 3 + b"5\r\nhell\r\n",
+        b"5\r\nhello\r\n" * 3 + b"5\r\nhello5\r\nhello",
         b"1_0\r\n",
         b"f" * 20,
     ],
