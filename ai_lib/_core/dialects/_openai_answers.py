@@ -23,6 +23,7 @@ from ai_lib._core.chat import (
     Usage,
 )
 from ai_lib._core.dialects._errors import error_in
+from ai_lib._core.dialects._openai_chunks import SOURCES, Alike, common_chunk
 from ai_lib._core.dialects._shared import (
     as_count,
     as_dict,
@@ -466,6 +467,12 @@ class OpenAiChunkParser:
     framing: Framing = "sse"
     _kept: dict[int, _Kept] = attrs.field(factory=dict)
     _cited: set[Citation] = attrs.field(factory=set)
+    _alike: Alike | None = attrs.field(
+        default=attrs.Factory(
+            lambda self: None if self._tagged else Alike(), takes_self=True
+        ),
+        init=False,
+    )
 
     def feed(self, frame: Frame) -> Iterable[ChatCompletionChunk]:
         """
@@ -475,13 +482,17 @@ class OpenAiChunkParser:
             AiLibError: It reports an error, or cannot be read.
         """
         name, data = frame
+        alike = self._alike
+        if not name and alike is not None and (chunk := alike.read(data)):
+            return (chunk,)
         try:
             event = decode_event(data)
         except JSONDecodeError:
             return self._no_json(name, data)
         except (ValueError, RecursionError):
             raise unreadable_event(self._target, data) from None
-        if not name and not self._tagged and (chunk := _common_chunk(event)):
+        if not name and alike is not None and (chunk := common_chunk(event)):
+            alike.learn(data, event)
             return (chunk,)
         return self._read(name, event)
 
@@ -585,54 +596,11 @@ class OpenAiChunkParser:
         """
         List the sources that were not named before: some name all of them in every chunk.
         """
-        if not event.keys() & _SOURCES and "annotations" not in said:
+        if not event.keys() & SOURCES and "annotations" not in said:
             return []
         found = [one for one in citations_of(event, said) if one not in self._cited]
         self._cited.update(found)
         return found
-
-
-def _common_chunk(event: Any) -> ChatCompletionChunk | None:
-    """
-    Read the common chunk, a few characters of text or reasoning, by the shortest way; ``None``: it is
-    another one.
-    """
-    try:
-        (choice,) = event["choices"]
-        delta = choice["delta"]
-        text = delta.get("content") or None
-        thought = delta.get("reasoning_content") or delta.get("reasoning") or None
-        role, created = delta.get("role"), event.get("created")
-        if (
-            (text or thought)
-            and (text is None or text.__class__ is str)
-            and (thought is None or thought.__class__ is str)
-            and (role is None or role.__class__ is str)
-            and _COMMON_DELTA.issuperset(delta)
-            and _UNCOMMON_EVENT.isdisjoint(event)
-            and choice.get("finish_reason") is None
-            and choice.get("logprobs") is None
-            and event.get("usage") is None
-            and choice["index"].__class__ is int
-            and event["id"].__class__ is str
-            and event["model"].__class__ is str
-        ):
-            return ChatCompletionChunk(
-                (ChunkChoice(choice["index"], Delta(text, thought, (), role)),),
-                event["id"],
-                event["model"],
-                None,
-                created if created.__class__ is int else 0,
-                event,
-            )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        pass
-    return None
-
-
-_SOURCES = frozenset({"citations", "search_results"})
-_UNCOMMON_EVENT = _SOURCES | {"error", "code", "base_resp", "x_groq", "sid"}
-_COMMON_DELTA = frozenset({"content", "role", "reasoning_content", "reasoning"})
 
 
 def _join_state(kept: list[dict[str, Any]], items: Iterable[dict[str, Any]]) -> None:
