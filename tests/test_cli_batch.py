@@ -453,6 +453,23 @@ def test_bar_is_shown_on_a_terminal(environ, requests, tmp_path):
     assert 20 == len(answers_in((tmp_path / "out.jsonl").read_text()))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_answers_do_not_drive_the_terminal(environ, server, requests, tmp_path):
+    """
+    On a terminal what an answer holds of control characters is written out; no bar comes between.
+    """
+    requests(1)
+    server.script(answer("red\x1b[31m \x9b31m"))
+
+    line = ("batch", "in.jsonl", "-o", "-", "-p", "groq")
+    with terminals.Terminal(*line, environ=environ, cwd=tmp_path) as terminal:
+        code = terminal.end()
+
+    assert 0 == code, terminal.raw
+    assert not {"\x1b", "\x9b"} & set(terminal.raw)
+    assert {"request-0": "red\x1b[31m \x9b31m"} == answers_in(terminal.raw)
+
+
 @pytest.fixture
 def provider(environ):
     """

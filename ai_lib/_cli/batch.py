@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from argparse import ArgumentTypeError, Namespace
@@ -257,6 +258,14 @@ class _Work:
             )
 
 
+def _harmless(line: bytes) -> bytes:
+    """
+    Write out what would drive a terminal, as JSON does with other control characters.
+    """
+    text = re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", line.decode())
+    return text.encode()
+
+
 class _Batch:
     """
     One run, and what it says.
@@ -267,6 +276,7 @@ class _Batch:
         self._work = work
         self._journal = journal
         self._file: IO[bytes] | None = None
+        self._on_screen = options.output == "-" and is_terminal(sys.stdout)
         self._answered = self._failed = 0
         self._hopeless: Exception | None = None
 
@@ -282,7 +292,7 @@ class _Batch:
             smart=not options.concurrency and options.mode == "live",
             journal=self._journal,
             dedupe=options.dedupe,
-            progress=is_terminal(sys.stderr),
+            progress=is_terminal(sys.stderr) and not self._on_screen,
             mode=options.mode,
         )
         interrupted = False
@@ -333,7 +343,8 @@ class _Batch:
             return  # of nobody's doing but ours: it is asked next time
         custom_id = self._work.ids.pop(item.index)
         file = self._opened()
-        file.write(encode_output(custom_id, item))
+        line = encode_output(custom_id, item)
+        file.write(_harmless(line) if self._on_screen else line)
         file.flush()
         if item.ok:
             self._answered += 1
