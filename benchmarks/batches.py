@@ -44,6 +44,8 @@ import ai_lib
 import ai_lib_async
 from ai_lib import ChatCompletionRequest, RetryPolicy, Timeout, read_journal
 
+#: Of `kills`.
+AT_ONCE = 32
 PACKAGES = ("ai_lib", "ai_lib_async")
 #: Share of answers that are spoilt, and seconds of silence after which a client gives up.
 FAULTS, ATTEMPT = 0.05, 1.0
@@ -102,13 +104,17 @@ class Answering(asyncio.Protocol):
             self._pay(text)
 
     def _pay(self, text):
+        server = self._server
+        if server.count >= server.most:
+            server.held.append(lambda: self._pay(text))
+            return
         if self._transport.is_closing():
             return
         message = {"role": "assistant", "content": text}
         self._send(200, {"choices": [{"message": message, "finish_reason": "stop"}]})
-        self._server.count += 1
-        if self._server.faults:
-            self._server.paid.append(text)
+        server.count += 1
+        if server.faults:
+            server.paid.append(text)
 
     def _send(self, status, said, more=b""):
         body = json.dumps(said).encode()
@@ -118,13 +124,24 @@ class Answering(asyncio.Protocol):
 
 class Server:
     """
-    What connections share.
+    What connections share; beyond *most* nothing is answered until that is more.
     """
 
     def __init__(self, delay, *, faults):
         self.delay, self.faults = delay, faults
         self.chance = random.Random(5)
         self.count, self.paid = 0, []
+        self.most, self.held = float("inf"), []
+
+    def tell(self, asked):
+        """
+        Say how many were paid for, or which; or take a new *most*.
+        """
+        if isinstance(asked, (int, float)):
+            self.most, held, self.held = asked, self.held, []
+            for one in held:
+                one()
+        return self.paid if asked == "paid" else self.count
 
 
 async def serve(pipe, delay, faults):
@@ -139,7 +156,7 @@ async def serve(pipe, delay, faults):
     pipe.send(made.sockets[0].getsockname()[1])
     with contextlib.suppress(EOFError):  # who asked is gone
         while asked := await asyncio.to_thread(pipe.recv):
-            pipe.send(shared.paid if asked == "paid" else shared.count)
+            pipe.send(shared.tell(asked))
 
 
 def run_server(pipe, delay, faults):
@@ -171,7 +188,7 @@ class Serving:
 
     def ask(self, what):
         """
-        Ask how many were paid for, or which.
+        Ask how many were paid for, or which; or say how many may be.
         """
         self.pipe.send(what)
         return self.pipe.recv()
@@ -229,7 +246,7 @@ def be_killed(pipe, port, package, count, journal):
     """
     Be the process that is killed; in the end say what was wrong.
     """
-    items = whole_batch(package, port, count, journal=journal, max_concurrency=32)
+    items = whole_batch(package, port, count, journal=journal, max_concurrency=AT_ONCE)
     pipe.send(
         {
             "failed": sum(not item.ok for item in items),
@@ -326,11 +343,13 @@ def kills(package, options):
     Kill a batch again and again; tell whether nothing was lost, wrong or paid twice.
     """
     count, chance = options.requests, random.Random(options.seed)
-    moments = sorted(chance.sample(range(count // 20, count * 19 // 20), options.kills))
+    last = min(count * 19 // 20, count - 2 * AT_ONCE - 1)
+    moments = sorted(chance.sample(range(count // 20, last), options.kills))
     kept_at = []
     with tempfile.TemporaryDirectory() as folder, Serving(faults=True) as server:
         journal = str(Path(folder, "run.jsonl"))
         for moment in moments:
+            server.ask(moment + 2 * AT_ONCE)  # so that it cannot be done before
             child, _ = server.child(be_killed, package, count, journal)
             while server.ask("count") < moment and child.is_alive():
                 time.sleep(0.002)
@@ -340,6 +359,7 @@ def kills(package, options):
             paid = len(server.ask("paid"))
             kept = {item.index for item in read_journal(journal) if item.ok}
             kept_at.append((paid, kept, killed))
+        server.ask(float("inf"))
         began = time.monotonic()
         child, pipe = server.child(be_killed, package, count, journal)
         wrong = pipe.recv()
@@ -359,10 +379,10 @@ def kills(package, options):
         f" the last run {seconds:.1f} s"
     )
     print(
-        f"  paid {len(paid):,}: {twice} twice, under way at one of {options.kills} kills (32 at once)"
+        f"  paid {len(paid):,}: {twice} twice, under way at one of {options.kills} kills ({AT_ONCE} at once)"
     )
     print("  " + ", ".join(f"{what} {number}" for what, number in wrong.items()))
-    return not any(wrong.values()) and twice <= 2 * 32 * options.kills
+    return not any(wrong.values()) and twice <= 2 * AT_ONCE * options.kills
 
 
 def memory(package, options, *, journal):
