@@ -50,6 +50,7 @@ maximum_signature_line_length = 80
 napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_numpy_docstring = False
 python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
 
 _CODE = r"^```.*?^```$|^#+ .*?$|\[[^\]]*\]\([^)\s]+\)"
 _PARTS = re.compile(f"{_CODE}|`(?P<name>[\\w.]+)`", re.MULTILINE | re.DOTALL)

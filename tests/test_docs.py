@@ -18,6 +18,7 @@ that the reader does not see steer this:
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import importlib.util
 import inspect
@@ -247,6 +248,21 @@ def test_first_programs_run_with_real_model(program, reader):
     printed = "".join(run(block, names) for block in program)
 
     assert printed.strip()
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(one, id=f"{one.page}:{one.line}")
+        for one in BLOCKS
+        if one.language == "py"
+    ],
+)
+def test_foreign_code_is_python(block):
+    """
+    Code of somebody else's, which is not run, is at least Python.
+    """
+    assert ast.parse(block.text)
 
 
 # Commands
@@ -492,6 +508,24 @@ def test_tree_of_errors_is_true():
     assert sorted(re.findall(r"\w+Error", drawing)) == sorted(
         ["AiLibError", *explained]
     )
+
+
+@pytest.mark.parametrize("page", [name for name in TEXTS if "/coming-from-" in name])
+def test_names_beside_names_are_ours(page):
+    """
+    What a page for those who come from elsewhere tells to write in place of another name is public.
+    """
+    rows = re.findall(r"^\| .* \| (.*) \|$", TEXTS[page], re.MULTILINE)
+    code = " ".join(re.findall(r"`[^`]+`", "\n".join(rows)))
+    names = set(re.findall(r"\b(?:[A-Z][a-z]+){2,}\b", code)) - {"OpenTelemetry"}
+    attributes = set(re.findall(r"\b(?:client|response)\.(\w+)", code))
+    known = {*dir(ai_lib.AiClient), *dir(ai_lib.ChatCompletionResponse)}
+
+    assert names
+    assert set() == {name for name in names if name not in ai_lib.__all__} - set(
+        dir(builtins)
+    )
+    assert set() == attributes - known
 
 
 # What the environment says
