@@ -16,6 +16,8 @@ import sys
 from enum import Enum
 from pathlib import Path
 
+from sphinx.pycode import ModuleAnalyzer
+
 ROOT = Path(__file__).parent.parent
 INDEX = "docs/README"
 REFERENCE = "docs/reference"
@@ -156,6 +158,19 @@ def _import_for_types():
                 setattr(module, name, eval(written, vars(home)))
 
 
+def _find_order():
+    """
+    Tell Sphinx the order of the methods of classes that say of themselves that they are made in the package.
+    """
+    for package in ("ai_lib", "ai_lib_async"):
+        analyzer = ModuleAnalyzer.for_module(package)
+        analyzer.analyze()
+        for name in ("_client", "_stream", "_batch"):
+            source = ModuleAnalyzer.for_module(f"{package}.{name}")
+            source.analyze()
+            analyzer.tagorder.update(source.tagorder)
+
+
 def signature(app, what, name, one, options, arguments, returned):
     """
     Leave out signatures that nobody calls, and say ``...`` for what is made anew each time.
@@ -224,6 +239,7 @@ def setup(app):
     Take part in the build.
     """
     _import_for_types()
+    _find_order()
     app.connect("source-read", read)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", docstring, priority=400)  # before napoleon
