@@ -162,6 +162,8 @@ def resolve_network(
             ca_bundle=bundle,
         )
     http, https = _proxies_from(environ)
+    if http is None and https is None:
+        return NetworkSettings(ca_bundle=bundle)
     excepted = _value(environ, "no_proxy") or _value(environ, "NO_PROXY")
     return NetworkSettings(
         http_proxy=http,
