@@ -9,7 +9,6 @@ import threading
 from contextlib import suppress
 from typing import Protocol
 
-import certifi
 import requests
 from requests.structures import CaseInsensitiveDict
 
@@ -278,7 +277,7 @@ class RequestsTransport:
         """
         Load the certificates, before the first connection that needs them.
         """
-        tls_context(self._settings, default=certifi.where)
+        tls_context(self._settings, default=_bundle)
         return True
 
     def _opened(self) -> Adapter:
@@ -289,7 +288,7 @@ class RequestsTransport:
         if adapter is not None and self._process == os.getpid():
             return adapter
         # Takes a while the first time: not under the lock, which a fork would leave taken.
-        tls = tls_context(self._settings, default=certifi.where, trusting=False)
+        tls = tls_context(self._settings, default=_bundle, trusting=False)
         with self._lock:
             if self._users <= 0:
                 raise ClientClosedError("The client was closed.")
@@ -336,3 +335,12 @@ def _whole(answer: Answered, limit: int, *, cut: bool) -> bytes:
                 )
             break
     return b"".join(pieces)[:limit]
+
+
+def _bundle() -> str:
+    """
+    The path of the usual certificates, for settings that name none.
+    """
+    import certifi  # plain http needs none
+
+    return certifi.where()

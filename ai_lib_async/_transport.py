@@ -8,8 +8,6 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import certifi
-
 from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
 from ai_lib._core.failures import bare, failure_of
@@ -115,13 +113,13 @@ class HttpxTransport:
     def _open(self) -> Pools:
         if self._users <= 0:
             raise ClientClosedError("The client was closed.")
-        return Pools(tls_context(self._settings, default=certifi.where, trusting=False))
+        return Pools(tls_context(self._settings, default=_bundle, trusting=False))
 
     def _trust(self) -> bool:
         """
         Load the certificates, before the first connection that needs them.
         """
-        tls_context(self._settings, default=certifi.where)
+        tls_context(self._settings, default=_bundle)
         return True
 
     def share(self) -> HttpxTransport:
@@ -249,3 +247,12 @@ async def _read(answer: Answer, limit: int) -> tuple[bytes, bool]:
             status_code=answer.status,
         )
     return b"".join(pieces)[:limit], False
+
+
+def _bundle() -> str:
+    """
+    The path of the usual certificates, for settings that name none.
+    """
+    import certifi  # plain http needs none
+
+    return certifi.where()

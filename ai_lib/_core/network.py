@@ -250,7 +250,8 @@ def _existing(path: str, name: str) -> str:
     return path
 
 
-_contexts: dict[str, SSLContext] = {}
+#: By the bundle that settings name; ``None``: the shell's own.
+_contexts: dict[str | None, SSLContext] = {}
 #: Those whose certificates were loaded.
 _trusting: set[SSLContext] = set()
 
@@ -267,7 +268,7 @@ def tls_context(
     Args:
         settings: Which certificates.
 
-        default: Gives the path of the bundle for settings that name none; asked only then.
+        default: Gives the path of the bundle for settings that name none; asked only when it is to be loaded.
 
         trusting: Whether it must hold the certificates by now: without any it refuses every server, which is as much as
             plain http needs. They are loaded into the same context when somebody first asks for them.
@@ -275,12 +276,12 @@ def tls_context(
     Raises:
         ConfigurationError: The bundle cannot be read.
     """
-    path = settings.ca_bundle or default()
-    context = _contexts.get(path) or _new_context()
+    own = settings.ca_bundle
+    context = _contexts.get(own) or _new_context()
     if trusting and context not in _trusting:
-        _load(context, path)
+        _load(context, own or default())
         _trusting.add(context)
-    kept = _contexts.setdefault(path, context)
+    kept = _contexts.setdefault(own, context)
     if kept is not context:  # another thread was faster
         return tls_context(settings, default, trusting=trusting)
     return context

@@ -290,11 +290,21 @@ def test_context_verifies(contexts, tmp_path):
 
 def test_default_bundle_is_asked_for_when_none_is_set(contexts, tmp_path):
     """
-    Settings without a bundle use the shell's own.
+    Settings without a bundle use the shell's own, which is asked for once, when it is loaded.
     """
-    context = tls_context(NetworkSettings(), default=lambda: str(tmp_path))
+    asked = []
 
-    assert {str(tmp_path): context} == contexts
+    def default():
+        asked.append(True)
+        return str(tmp_path)
+
+    context = tls_context(NetworkSettings(), default, trusting=False)
+    before = list(asked)
+    tls_context(NetworkSettings(), default)
+    tls_context(NetworkSettings(), default)
+
+    assert {None: context} == contexts
+    assert ([], [True]) == (before, asked)
 
 
 def test_certificates_are_loaded_when_they_are_needed(contexts):
