@@ -7,9 +7,12 @@ from __future__ import annotations
 import os
 import re
 from os import PathLike
-from pathlib import Path, PurePath
 from stat import S_ISREG
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path, PurePath
 
 #: The largest file or ``data:`` URL that is taken, in bytes.
 LIMIT = 20 * 1024 * 1024
@@ -110,6 +113,8 @@ def read_file(
 
         ValueError: Not a regular file, outside *root*, too large, or of no known type.
     """
+    from pathlib import Path, PurePath  # not with the package: most programs read none
+
     if root is None:
         data = _read_regular(Path(path), limit, _FLAGS)
     else:

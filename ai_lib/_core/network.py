@@ -5,7 +5,6 @@ Proxies and certificates, resolved once for both transports; nothing here opens 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -298,7 +297,7 @@ def _new_context() -> SSLContext:
 
 def _load(context: SSLContext, path: str) -> None:
     try:
-        if Path(path).is_dir():
+        if os.path.isdir(path):  # noqa: PTH112  # as above
             context.load_verify_locations(capath=path)
         else:
             context.load_verify_locations(cafile=path)

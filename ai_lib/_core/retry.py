@@ -4,7 +4,6 @@ When to try the same target again. tenacity decides; nothing here sleeps.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -91,6 +90,8 @@ class RetryPolicy(Record):
         """
         Seconds to wait after *failures* failed attempts, the last with *error*.
         """
+        import random
+
         bound = min(self.backoff * 2 ** min(failures - 1, 30), self.backoff_cap)
         asked = getattr(error, "retry_after", None) or 0.0
         return max(asked, random.uniform(0, bound))  # noqa: S311  # no secret

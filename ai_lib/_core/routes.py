@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import PurePath
 from urllib.parse import urljoin, urlsplit
 
 import attrs
@@ -158,6 +157,8 @@ def embedded_names(file: str | None = None) -> tuple[str, ...]:
     """
     file = file or os.environ.get("AI_LIB_LOCAL_MODEL")
     if file:
+        from pathlib import PurePath
+
         return PurePath(file).stem, PurePath(file).name, file
     return (
         "SmolLM2-135M",

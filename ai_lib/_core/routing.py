@@ -5,7 +5,6 @@ In which order targets are tried. A strategy only orders; what fails over is the
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, get_args
 
@@ -79,6 +78,8 @@ class Router:
                 turn = next(self._turns) % len(places)
                 return places[turn:] + places[:turn]
             case "weighted":
+                import random
+
                 # Exponential variates: first with a chance proportional to its weight, and so on.
                 times = [
                     random.expovariate(one.weight) for one in self.targets
