@@ -186,9 +186,10 @@ def _proxies_from(
     if every:
         return every, every
     http = _proxy_of(environ, "http_proxy")
-    # Under CGI, HTTP_PROXY is what a web client sent as its header "Proxy".
-    if http is None and not _value(environ, "REQUEST_METHOD"):
-        http = _proxy_of(environ, "HTTP_PROXY")
+    shouted = http is None and _value(environ, "HTTP_PROXY")
+    # Under CGI it is what a web client sent as its header "Proxy".
+    if shouted and not _value(environ, "REQUEST_METHOD"):
+        http = _checked_proxy(shouted, "HTTP_PROXY")
     https = _proxy_of(environ, "https_proxy", "HTTPS_PROXY")
     if http and https:
         return http, https

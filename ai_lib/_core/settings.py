@@ -37,6 +37,7 @@ _RIVALS = {
 }
 
 
+_USUAL_RETRY = RetryPolicy()
 _POLICIES = ("warn", "error", "drop")
 
 
@@ -54,6 +55,8 @@ def _to_hedge(value: Any) -> Hedge | None:
 
 
 def _to_targets(value: Any) -> tuple[Target, ...]:
+    if value == ():
+        return ()
     single = isinstance(value, str | ProviderSpec | Target)
     if value is not None and not single and not isinstance(value, Iterable):
         raise TypeError(f"failover must hold targets, not {type(value).__name__}")
@@ -158,7 +161,7 @@ class Settings(Record):
         When to retry, however it was said.
         """
         if self.max_retries is None:
-            return self.retry or RetryPolicy()
+            return self.retry or _USUAL_RETRY
         if self.retry is not None:
             raise ValueError("max_retries and retry say the same: pass one of them")
         if self.max_retries < 0:

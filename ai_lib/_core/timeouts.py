@@ -58,12 +58,15 @@ class Timeout(Record):
         if isinstance(value, Timeout):
             return value
         if value is None:
-            return cls()
+            return _USUAL
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise TypeError(f"timeout must be seconds or a Timeout, not {value!r}")
         if not 0 < value < float("inf"):
             raise ValueError(f"timeout must be above zero, not {value!r}")
         return cls(connect=min(10.0, value), idle=value, attempt=value)
+
+
+_USUAL = Timeout()
 
 
 @attrs.define(eq=False, repr=False)
