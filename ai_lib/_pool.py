@@ -331,7 +331,8 @@ class Adapter(HTTPAdapter):
             pool.proxy, pool.proxy_config, pool.scheme
         )
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
+        # Of what requests has made of the URL, a name beyond ASCII is as it is looked up.
+        host = urlsplit(str(request.url)).netloc.rpartition("@")[2]
         target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
         absolute = pool.proxy is not None and not tunnel
         if absolute:

@@ -322,19 +322,18 @@ def _whole(answer: Answered, limit: int, *, cut: bool) -> bytes:
     """
     Read a body up to *limit* bytes; beyond, stop there with *cut*, else refuse.
     """
-    pieces: list[bytes] = []
-    size = 0
+    body = bytearray()
     while data := answer.read1():
-        pieces.append(data)
-        size += len(data)
-        if size > limit:
+        body += data
+        if len(body) > limit:
             if not cut:
                 raise ResponseTooLargeError(
                     f"The answer is larger than {limit} bytes, the bound in force.",
                     status_code=answer.status,
                 )
+            del body[limit:]
             break
-    return b"".join(pieces)[:limit]
+    return bytes(body)
 
 
 def _bundle() -> str:

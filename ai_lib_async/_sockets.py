@@ -5,6 +5,7 @@ Connections of asyncio's event loop: waits have no timers of their own here, sin
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 from contextlib import suppress
@@ -118,7 +119,11 @@ class Socket(asyncio.Protocol):
         """
         Whether it is open and nothing can be read: between two exchanges only an end can.
         """
-        return not (self._ended or self._received or self._transport.is_closing())
+        if self._ended or self._received or self._transport.is_closing():
+            return False
+        # While a program computes, nobody tells of what has come: a 408 to an idle connection, say.
+        sock = self._transport.get_extra_info("socket")
+        return sock is None or not _readable(sock.fileno())
 
     async def close(self) -> None:
         """
@@ -126,6 +131,14 @@ class Socket(asyncio.Protocol):
         """
         self._transport.abort()
         await asyncio.sleep(0)  # the loop closes it in its next round
+
+
+def _readable(number: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def connect(host: str, port: int, tls: ssl.SSLContext | None) -> Socket:

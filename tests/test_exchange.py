@@ -251,6 +251,51 @@ def test_endless_head_is_refused():
         body_of(Wire(head("transfer-encoding: chunked"), b"1;" + b"x" * 70000).answer())
 
 
+@pytest.mark.parametrize("line", [b"a:x\n", b" x\n", b"\x00\n", b":\n"])
+def test_lines_of_a_head_are_counted(line):
+    """
+    A head of more lines than anybody needs is refused, before work grows with their square.
+    """
+    with pytest.raises(WireError, match="60000 lines"):
+        Wire(b"HTTP/1.1 200 OK\n", line * 60_000 + b"\n").answer()
+
+
+def test_interim_answers_are_bounded():
+    """
+    They count as the head of the answer that never comes, at once or one by one.
+    """
+    interim = head(status="100 Continue")
+    for pieces in ([interim * 20_000], [interim] * 20_000):
+        wire = Wire(*pieces)
+
+        with pytest.raises(WireError, match="no end"):
+            wire.answer()
+
+
+@pytest.mark.parametrize("status", ["101 Switching Protocols", "099 Less", "000"])
+def test_status_that_is_no_answer_is_refused(status):
+    """
+    Nobody asked for another protocol, and a status below 100 is none.
+    """
+    with pytest.raises(WireError, match=status):
+        Wire(head("content-length: 0", status=status)).answer()
+
+
+@pytest.mark.parametrize(
+    "start", [b"\x15\x03", b"SSH-2.0-x\r\n", b"h", b" HTTP/1.1", b"\n"]
+)
+def test_what_cannot_become_an_answer_is_not_waited_for(start):
+    """
+    The first byte that no answer has is the last that is read.
+    """
+    wire = Wire(start, b"more")
+
+    with pytest.raises(WireError, match="no HTTP"):
+        wire.answer()
+
+    assert 1 == wire.asked
+
+
 def test_headers_are_read_liberally():
     """
     Bare line feeds, values that go on, several of one name, and lines that are no header.
@@ -309,6 +354,17 @@ def test_target_is_written_safely():
     for target in ("/a b", "/a\r\nx: 1", "/\0"):
         with pytest.raises(WireError):
             first_lines("GET", target, "h")
+
+
+def test_name_of_a_host_is_written_in_ascii():
+    """
+    A name of other letters goes out as it is looked up; one that has no such form is refused.
+    """
+    assert "GET / HTTP/1.1\r\nhost: xn--bcher-kva.example:80\r\n" == first_lines(
+        "GET", "/", "bücher.example:80"
+    )
+    with pytest.raises(WireError, match="host"):
+        first_lines("GET", "/", f"{'ü' * 80}.example")
 
 
 def test_server_that_hangs_up_while_it_is_told_may_have_answered():

@@ -84,8 +84,19 @@ def failure_of(
     made = kind(redact(sentence if sentence.endswith("?") else f"{sentence}."))
     if lasting:
         made.retryable = False
-    made.stale = reused and not heard
+    made.stale = reused and not heard and not _answering(causes)
     return made
+
+
+def _answering(causes: list[BaseException]) -> bool:
+    """
+    Whether an answer had begun that was none.
+    """
+    from ai_lib._core.wire import Unanswered, WireError
+
+    return any(
+        isinstance(one, WireError) and not isinstance(one, Unanswered) for one in causes
+    )
 
 
 def _host(url: str) -> str:

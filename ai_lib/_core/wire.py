@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 BLOCK = 65536
 #: A body up to this is best sent with its head: one packet, one system call.
 TOGETHER = 65536
-#: Bytes of an answer's head.
+#: Bytes of an answer's head, and of what comes before it; and lines of a head.
 _MOST_HEAD = 262144
+_MOST_LINES = 1000
+_START = b"HTTP/1."
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 #: The size of a chunk, as the standard writes it.
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,16}")
@@ -38,6 +40,12 @@ class BrokenOff(WireError):
     """
 
 
+class Unanswered(BrokenOff):
+    """
+    It closed before the first byte.
+    """
+
+
 # Out
 
 
@@ -53,8 +61,13 @@ def first_lines(method: str, target: str, host: str) -> str:
         host: With its port, unless that is the scheme's own.
 
     Raises:
-        WireError: The target would break the line.
+        WireError: The target would break the line, or the host has no name in ASCII.
     """
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise WireError(f"no name of a host: {host!r}") from None
     if not target.isascii():
         from urllib.parse import quote
 
@@ -109,6 +122,7 @@ class AnswerReader:
 
     __slots__ = (
         "_expects",
+        "_heads",
         "_keeps",
         "_known",
         "_left",
@@ -124,6 +138,7 @@ class AnswerReader:
         self.headers: dict[str, str] = {}
         self.over = False
         self._rest = b""  # not understood yet
+        self._heads = 0  # bytes of interim answers
         self._left = 0  # bytes to come of the body, or of the chunk under way
         self._keeps = False
         self._known: dict[bytes, int] = {}  # sizes of chunks, by how they were written
@@ -145,33 +160,40 @@ class AnswerReader:
         Take the next bytes; tells whether the head is whole.
         """
         if not data:
-            raise BrokenOff(
-                "the answer ended in its head"
-                if self._rest
-                else "closed connection without response"
-            )
+            if self._rest or self._heads:
+                raise BrokenOff("the answer ended in its head")
+            raise Unanswered("closed connection without response")
         seen = max(0, len(self._rest) - 3)
         data = self._rest + data
         while match := _END_OF_HEAD.search(data, seen):
             self._read_head(data[: match.start()].decode("latin-1"))
             data, seen = data[match.end() :], 0
+            self._heads += match.end()
             # Early Hints and the like are passed over.
-            if not 100 <= self.status < 200 or self.status == 101:
+            if self.status >= 200:
                 self._rest = data
                 self._frame()
                 return True
-        if len(data) > _MOST_HEAD:
+            if self._heads > _MOST_HEAD:
+                break
+        if not data.startswith(_START[: len(data)]):
+            raise _no_answer(data.decode("latin-1"))
+        if self._heads + len(data) > _MOST_HEAD:
             raise WireError("the head of the answer has no end")
         self._rest = data
         return False
 
     def _read_head(self, text: str) -> None:
         first, *lines = text.split("\n")
-        version, _, rest = first.strip().partition(" ")
+        version, _, rest = first.rstrip().partition(" ")
         status = rest.lstrip()[:3]
         known = version.startswith("HTTP/1.") and len(status) == 3
         if not (known and status.isascii() and status.isdecimal()):
-            raise WireError(f"no HTTP/1.1: {first[:80]!r}")
+            raise _no_answer(text)
+        if status == "101" or status < "100":  # nobody asked for another protocol
+            raise _no_answer(text)
+        if len(lines) > _MOST_LINES:
+            raise WireError(f"the head of the answer has {len(lines)} lines")
         self.status = int(status)
         self._keeps = version != "HTTP/1.0"
         self.headers = _headers(lines)
@@ -292,6 +314,11 @@ class AnswerReader:
     def _trailer(self, line: bytes) -> None:
         if not line:
             self._expects = None
+
+
+def _no_answer(text: str) -> WireError:
+    first = text.partition("\n")[0].rstrip()
+    return WireError(f"no HTTP/1.1: {first[:80]!r}")
 
 
 def _headers(lines: list[str]) -> dict[str, str]:

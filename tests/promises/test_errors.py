@@ -232,6 +232,10 @@ HEADS = {
     "folded header": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}",
     "long header": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000 + b"\r\n\r\n{}",
     "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 5_000 + b"\r\n{}",
+    "more headers": b"HTTP/1.1 200 OK\r\n" + b"a:x\n" * 65_000 + b"\r\n{}",
+    "endless interim": b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000,
+    "status below all": b"HTTP/1.1 099 Less\r\nContent-Length: 2\r\n\r\n{}",
+    "bare returns": b"HTTP/1.1 200 OK\rContent-Length: 2\r\r{}",
     "length a word": b"HTTP/1.1 200 OK\r\nContent-Length: much\r\n\r\n{}",
     "length negative": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
@@ -271,6 +275,16 @@ def test_no_head_breaks_out(twin, server, head):
             function()
         assert "openai" == caught.value.provider
         assert len(str(caught.value)) < 1_000
+
+
+def test_another_protocol_is_told_at_once(pair, server):
+    """
+    What cannot become an answer is an error, though the server says no more and does not hang up.
+    """
+    server.script(faults.raw(b"SSH-2.0-OpenSSH_9.6\r\n", faults.stall))
+
+    with pytest.raises(NetworkError, match="SSH-2"):
+        pair.client(server).chat_completion(ask())
 
 
 LOCATIONS = {

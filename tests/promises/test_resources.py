@@ -380,6 +380,110 @@ def test_connection_that_dies_with_the_request_is_replaced(twin, server, end, fu
     assert server.requests[1].body == server.requests[2].body
 
 
+def framed(body, framing):
+    """
+    A whole answer, head and body.
+    """
+    if framing == "chunked":
+        head = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body)
+        body += b"\r\n0\r\n\r\n"
+    else:
+        head = b"Content-Length: %d\r\n\r\n" % len(body)
+    return b"HTTP/1.1 200 OK\r\n%b%b" % (head, body)
+
+
+def test_connection_that_dies_within_the_answer_is_a_failure(pair, server):
+    """
+    Once the server has begun to answer, the request is not sent again behind its back.
+    """
+    begun = faults.raw(b"HTTP/1.1 200 OK\r\nContent-", faults.hang_up)
+    server.script(answer(), begun, answer())
+    client = pair.client(server)
+    client.chat_completion(ask())
+
+    with pytest.raises(NetworkError):
+        client.chat_completion(ask())
+
+    assert 2 == len(server.requests)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "begun"])
+@pytest.mark.parametrize("secure", [True, False], ids=["TLS", "plain"])
+def test_answer_that_nobody_asked_for_answers_nobody(
+    pair, request, secure, framing, whole
+):
+    """
+    What stands behind an answer is not the next one's: its connection is not used again.
+    """
+    server = request.getfixturevalue("tls_server" if secure else "server")
+    mine, forged = (framed(completion(text), framing) for text in ("mine", "forged"))
+    forged = forged if whole else forged[:9]
+    server.script(faults.raw(mine + forged, keep=True), answer("also mine"))
+    client = pair.client(server, ca_bundle=getattr(server, "ca", None))
+
+    texts = [client.chat_completion(ask()).text for _ in range(2)]
+
+    assert ["mine", "also mine"] == texts
+
+
+def refusing_when_idle(server, told):
+    """
+    Script a server that says 408 to a connection once it is *told*; give the event that it has.
+    """
+    refused = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    said = threading.Event()
+    pieces = [faults.wait_for(told), refused, lambda _: said.set(), faults.hang_up]
+    server.script(
+        faults.raw(framed(completion("a"), "length"), *pieces), answer("b"), answer("c")
+    )
+    return said
+
+
+@pytest.mark.parametrize("kind", ["server", "tls_server"])
+def test_word_to_an_idle_connection_is_no_answer(pair, request, kind):
+    """
+    A server that says 408 to a connection that nobody uses does not refuse the next request by that.
+    """
+    server = request.getfixturevalue(kind)
+    told = threading.Event()
+    said = refusing_when_idle(server, told)
+    client = pair.client(server, ca_bundle=getattr(server, "ca", None))
+
+    first = client.chat_completion(ask()).text
+    told.set()
+    assert said.wait(faults.PATIENCE)
+    second = client.chat_completion(ask()).text
+
+    assert ("a", "b", 2) == (first, second, server.accepted)
+
+
+@pytest.mark.parametrize("kind", ["server", "tls_server"])
+def test_word_that_comes_while_the_program_computes_is_no_answer(request, kind):
+    """
+    Nor where the event loop had no time to see it come.
+    """
+    server = request.getfixturevalue(kind)
+    told = threading.Event()
+    said = refusing_when_idle(server, told)
+
+    async def run():
+        async with ai_lib_async.AiClient(
+            "openai",
+            api_key=KEY,
+            base_url=server.url,
+            ca_bundle=getattr(server, "ca", None),
+            max_retries=0,
+        ) as client:
+            first = await client.chat_completion(ask())
+            told.set()
+            assert said.wait(faults.PATIENCE)
+            return first.text, (await client.chat_completion(ask())).text
+
+    assert ("a", "b") == asyncio.run(run())
+    assert 2 == server.accepted
+
+
 def test_new_connection_that_dies_is_a_failure(twin, server):
     """
     A new connection that dies before the answer is not replaced: without retries it is the error.
