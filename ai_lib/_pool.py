@@ -14,7 +14,6 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -209,17 +208,39 @@ class _Pool(HTTPConnectionPool):
         else:
             connection.connect()
 
-    def take_back(self, connection: Any, usable: bool) -> None:  # called with one
+    def give_back(self, connection: Any) -> None:
         """
-        Keep a connection for the next exchange, or close it.
+        Take a connection back.
         """
-        if not usable:
-            connection.close()
         self._put_conn(connection)
 
 
 class _TlsPool(HTTPSConnectionPool, _Pool):
     ConnectionCls = _TlsConnection
+
+
+class _Loan:
+    """
+    A connection that a pool has lent. It is given back once, also where an interrupt comes between that and what
+    follows: twice in its pool, it would be lent to two.
+    """
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: _Pool, connection: Any) -> None:
+        self._pool = pool
+        self._connection = connection
+
+    def __call__(self, usable: bool) -> None:  # called with one
+        """
+        Keep the connection for the next exchange, or close it.
+        """
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if not usable:
+            connection.close()
+        self._pool.give_back(connection)
 
 
 class _Way(NamedTuple):
@@ -309,6 +330,7 @@ class Adapter(HTTPAdapter):
             self._ways.clear()
             way = self._find(method, url, proxy)
             connection = way.pool.lend()
+        give_back = _Loan(way.pool, connection)
         try:
             if connection.sock is None:
                 way.pool.open(connection, tunnel=way.tunnel)
@@ -318,9 +340,9 @@ class Adapter(HTTPAdapter):
             if way.extra:
                 headers = {**headers, **way.extra}
             send(sock.sendall, head_of(way.first_lines, headers, body), body)
-            return Answer(sock.recv, partial(way.pool.take_back, connection))
+            return Answer(sock.recv, give_back)
         except BaseException:
-            way.pool.take_back(connection, usable=False)
+            give_back(usable=False)
             raise
 
     def _find(self, method: str, url: str, proxy: str | None) -> _Way:

@@ -166,6 +166,10 @@ def test_body_without_a_length_ends_with_the_connection():
             False,
         ),
         (head("transfer-encoding: chunked") + b"0\r\n\r\nmore", False),
+        (head("transfer-encoding: gzip, Chunked") + b"0\r\n\r\n", True),
+        (head("transfer-encoding: identity", "content-length: 2") + b"ok", True),
+        (head("transfer-encoding: gzip", "content-length: 2") + b"ok", False),
+        (head("transfer-encoding: xchunked", "content-length: 2") + b"ok", False),
     ],
 )
 def test_connection_is_used_again_only_if_it_is_clean(start, usable):
@@ -202,6 +206,15 @@ def test_lengths_that_agree_are_one():
     assert b"ok" == body_of(agreed.answer())
     with pytest.raises(WireError, match="several lengths"):
         Wire(head("content-length: 2", "content-length: 3") + b"ok").answer()
+
+
+@pytest.mark.parametrize("length", ["", "-5", "+5", "5 5", "0x5", "\xb2", "9" * 50])
+def test_length_that_is_none_is_refused(length):
+    """
+    Nobody knows where such a body ends, and on an open connection nobody would hear of it.
+    """
+    with pytest.raises(WireError, match="no length"):
+        Wire(head(f"content-length: {length}") + b"hello").answer()
 
 
 @pytest.mark.parametrize(

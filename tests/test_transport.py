@@ -5,6 +5,7 @@ The blocking transport: requests, intercepted by ``responses``; and what is belo
 from __future__ import annotations
 
 import json
+import ssl
 
 import faults
 import pytest
@@ -15,6 +16,7 @@ from twins import KEY, PROMPT, BlockingTwin, ask
 
 import ai_lib
 from ai_lib import AiClient, AuthenticationError, NetworkError
+from ai_lib._pool import Adapter, _Loan
 
 URL = "https://api.example.com/v1"
 
@@ -300,3 +302,32 @@ def test_answer_behind_a_chunked_one_is_its_own(server):
 
     assert ("a", "b", "c") == (first, second, third)
     assert 1 == server.accepted
+
+
+def test_connection_is_given_back_once():
+    """
+    Who is interrupted right behind giving it back gives it back again, and it is in its pool once.
+    """
+    adapter = Adapter(ssl.create_default_context())
+    pool = adapter._find("GET", "http://127.0.0.1:9/", None).pool
+    connection = pool.lend()
+    loan = _Loan(pool, connection)
+
+    loan(usable=True)
+    loan(usable=False)
+    lent = [pool.lend(), pool.lend()]
+    adapter.close()
+
+    assert [True, False] == [one is connection for one in lent]
+
+
+def test_host_beyond_ascii_is_told_as_it_is_looked_up():
+    """
+    The header ``host`` says the name that was connected to.
+    """
+    adapter = Adapter(ssl.create_default_context())
+
+    way = adapter._find("GET", "http://b\xfccher.example:80/a", None)
+    adapter.close()
+
+    assert way.first_lines.endswith("\r\nhost: xn--bcher-kva.example:80\r\n")

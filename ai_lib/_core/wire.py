@@ -209,16 +209,15 @@ class AnswerReader:
         elif "keep-alive" in connection:
             self._keeps = True
         length = headers.get("content-length")
+        coding = headers.get("transfer-encoding", "").lower().rpartition(",")[2].strip()
         if self.status in (204, 304):
             self._take, self._left = self._sized, 0
-        elif headers.get("transfer-encoding", "").lower().endswith("chunked"):
+        elif coding == "chunked":
             self._take, self._expects = self._chunked, self._size
             self._keeps = self._keeps and length is None  # RFC 9112, 6.3
             return
-        elif length is not None and (sizes := _sizes(length)):
-            self._take, self._left = self._sized, sizes.pop()
-            if sizes:
-                raise WireError(f"several lengths of one body: {length[:80]!r}")
+        elif length is not None and coding in ("", "identity"):
+            self._take, self._left = self._sized, _size_of(length)
         else:
             self._take, self._keeps = self._until_closed, False
             return
@@ -336,11 +335,13 @@ def _headers(lines: list[str]) -> dict[str, str]:
     return headers
 
 
-def _sizes(length: str) -> set[int]:
+def _size_of(length: str) -> int:
     """
-    Read a length, which a proxy may have written twice; none: it is no number.
+    Read a length, which a proxy may have written twice.
     """
-    found = [one.strip() for one in length.split(",")]
-    if all(one.isascii() and one.isdecimal() and len(one) < 20 for one in found):
-        return {int(one) for one in found}
-    return set()
+    first, *others = [one.strip() for one in length.split(",")]
+    if not (first.isascii() and first.isdecimal() and len(first) < 20):
+        raise WireError(f"no length of a body: {length[:80]!r}")
+    if any(one != first for one in others):
+        raise WireError(f"several lengths of one body: {length[:80]!r}")
+    return int(first)
