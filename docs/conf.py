@@ -14,6 +14,7 @@ import inspect
 import re
 import sys
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from sphinx.pycode import ModuleAnalyzer
@@ -93,14 +94,23 @@ def _tree():
     return "\n".join(["", *parts])
 
 
-def _with_links(text):
+def _with_links(text, folder=ROOT / "docs"):
     known = _entries()
+    text = re.sub(r"\]\(([\w./-]+)\)", partial(_of_folder, folder), text)
 
     def anew(match):
         name = match["name"]
         return f"{{py:obj}}`{name} <{known[name]}>`" if name in known else match[0]
 
     return _PARTS.sub(anew, text)
+
+
+def _of_folder(folder, match):
+    """
+    Point a link to a folder at what a repository shows of it.
+    """
+    is_page = (folder / match[1] / "README.md").is_file()
+    return f"]({match[1].rstrip('/')}/README.md)" if is_page else match[0]
 
 
 def _with_entries(text):
@@ -217,7 +227,7 @@ def read(app, name, source):
     if name == REFERENCE:
         source[0] = _with_entries(source[0])
     else:
-        source[0] = _with_links(source[0])
+        source[0] = _with_links(source[0], (ROOT / name).parent)
     if name == INDEX:
         source[0] += _tree()
     if not name.startswith("docs/"):  # may be reached by links alone
