@@ -57,6 +57,7 @@ toc_object_entries_show_parents = "hide"
 
 _CODE = r"^```.*?^```$|^#+ .*?$|\[[^\]]*\]\([^)\s]+\)"
 _PARTS = re.compile(f"{_CODE}|`(?P<name>[\\w.]+)`", re.MULTILINE | re.DOTALL)
+_FOREIGN = re.compile(f"^\\| [^|\n]+ \\||{_PARTS.pattern}", _PARTS.flags)
 _ROW = re.compile(r"^\| `([\w.]+)` \|", re.MULTILINE)
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 
@@ -94,15 +95,17 @@ def _tree():
     return "\n".join(["", *parts])
 
 
-def _with_links(text, folder=ROOT / "docs"):
+def _with_links(text, page=f"{REFERENCE}.md"):
     known = _entries()
+    folder = (ROOT / page).parent
+    parts = _FOREIGN if "coming-from" in page else _PARTS  # names of others come first
     text = re.sub(r"\]\(([\w./-]+)\)", partial(_of_folder, folder), text)
 
     def anew(match):
         name = match["name"]
         return f"{{py:obj}}`{name} <{known[name]}>`" if name in known else match[0]
 
-    return _PARTS.sub(anew, text)
+    return parts.sub(anew, text)
 
 
 def _of_folder(folder, match):
@@ -227,7 +230,7 @@ def read(app, name, source):
     if name == REFERENCE:
         source[0] = _with_entries(source[0])
     else:
-        source[0] = _with_links(source[0], (ROOT / name).parent)
+        source[0] = _with_links(source[0], name)
     if name == INDEX:
         source[0] += _tree()
     if not name.startswith("docs/"):  # may be reached by links alone
