@@ -23,6 +23,7 @@ import contextlib
 import importlib.util
 import inspect
 import io
+import logging
 import os
 import re
 import shlex
@@ -189,10 +190,13 @@ def reader(provider, tmp_path, monkeypatch):
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):  # the discard port: nobody listens
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # httpx and requests must be told
+    loggers = [(one, one.level) for one in map(logging.getLogger, (None, "ai_lib"))]
     registered = [(one, dict(one)) for one in (registry._providers, registry._dialects)]
 
     yield provider
 
+    for logger, level in loggers:
+        logger.setLevel(level)
     for table, before in registered:
         table.clear()
         table.update(before)
@@ -591,6 +595,24 @@ def test_search_for_variables_finds_some():
     known = {"AI_API_KEY", "AI_PROXY_URL", "NO_PROXY", "AI_LIB_LOCAL_MODEL"}
 
     assert known <= set(variables())
+
+
+def test_loggers_are_documented():
+    """
+    Every logger stands on the page of hooks and logs.
+    """
+    sources = (
+        path.read_text("utf-8")
+        for package in (ai_lib, ai_lib_async)
+        for path in Path(package.__file__).parent.rglob("*.py")
+    )
+    names = {
+        name for text in sources for name in re.findall(r'logger\("(\w+)"\)', text)
+    }
+    page = TEXTS["docs/observability.md"]
+
+    assert {"attempt", "hooks"} <= names
+    assert set() == {name for name in names if f"`ai_lib.{name}`" not in page}
 
 
 # What is generated
