@@ -393,6 +393,11 @@ class ChatCompletionResponse(Record):
         """
         return self.choices[0].finish_reason if self.choices else None
 
+    def _repr_markdown_(self) -> str:
+        from ai_lib._core.showing import show_response
+
+        return show_response(self)
+
 
 # What is made once a chunk is not frozen: building a frozen class costs twice as much.
 

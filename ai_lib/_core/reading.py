@@ -55,6 +55,12 @@ class StreamState:
         state = self._outcome or ("open" if self._decoder else "not opened")
         return f"<ChatCompletionStream {self._provider} {self._model!r} {state}>"
 
+    def _repr_markdown_(self) -> str:
+        from ai_lib._core.showing import show_stream
+
+        opened = self._decoder is not None
+        return show_stream(self.response, self._outcome, self._cause, opened=opened)
+
     @property
     def outcome(self) -> Outcome | None:
         """

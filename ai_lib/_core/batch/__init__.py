@@ -44,6 +44,11 @@ class BatchItem(Record):
         """
         return unwrapped(self.response, self.error)
 
+    def _repr_markdown_(self) -> str:
+        from ai_lib._core.showing import show_item
+
+        return show_item(self)
+
 
 @attrs.frozen(kw_only=True)
 class BatchInput:
