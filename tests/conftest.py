@@ -4,16 +4,18 @@ What tests of all kinds share: the twins, and servers that go wrong.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 
+import docs_server
 import faults
 import pytest
 from twins import make_twin
 
-from ai_lib._core import budget
+from ai_lib._core import budget, registry
 
 _SETTINGS = ("_API_KEY", "_BASE_URL", "_PROXY", "_proxy", "NETRC", "SSL_CERT_FILE")
 
@@ -102,3 +104,43 @@ def in_thread():
     """
     with ThreadPoolExecutor(64, "test") as executor:
         yield executor.submit
+
+
+# Readers of the documentation
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """
+    Give the provider that the documentation talks to.
+    """
+    with docs_server.DocsServer() as made:
+        yield made
+
+
+@pytest.fixture
+def reader(provider, tmp_path, monkeypatch):
+    """
+    Give a reader's surroundings: keys, files, nothing registered, and no network.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (tmp_path / "letter.pdf").write_bytes(b"%PDF-1.7\n" + bytes(100))
+    (tmp_path / "hello.wav").write_bytes(b"RIFF\0\0\0\0WAVE" + bytes(100))
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "report.txt").write_text("All is well.\n")
+    for name, value in provider.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):  # the discard port: nobody listens
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # httpx and requests must be told
+    loggers = [(one, one.level) for one in map(logging.getLogger, (None, "ai_lib"))]
+    registered = [(one, dict(one)) for one in (registry._providers, registry._dialects)]
+
+    yield provider
+
+    for logger, level in loggers:
+        logger.setLevel(level)
+    for table, before in registered:
+        table.clear()
+        table.update(before)

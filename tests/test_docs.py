@@ -23,7 +23,6 @@ import contextlib
 import importlib.util
 import inspect
 import io
-import logging
 import os
 import re
 import shlex
@@ -34,7 +33,6 @@ import textwrap
 from pathlib import Path
 
 import attrs
-import docs_server
 import provider_table
 import pytest
 import reference_table
@@ -42,7 +40,7 @@ import reference_table
 import ai_lib
 import ai_lib_async
 from ai_lib import _cli
-from ai_lib._core import errors, registry
+from ai_lib._core import errors
 from ai_lib._core.catalog import CATALOG
 from ai_lib._host.model_file import locate
 
@@ -163,43 +161,6 @@ def test_steering_is_understood():
 
 
 # Programs
-
-
-@pytest.fixture(scope="module")
-def provider():
-    """
-    Give the provider that the documentation talks to.
-    """
-    with docs_server.DocsServer() as made:
-        yield made
-
-
-@pytest.fixture
-def reader(provider, tmp_path, monkeypatch):
-    """
-    Give a reader's surroundings: keys, files, nothing registered, and no network.
-    """
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-    (tmp_path / "letter.pdf").write_bytes(b"%PDF-1.7\n" + bytes(100))
-    (tmp_path / "hello.wav").write_bytes(b"RIFF\0\0\0\0WAVE" + bytes(100))
-    (tmp_path / "uploads").mkdir()
-    (tmp_path / "report.txt").write_text("All is well.\n")
-    for name, value in provider.environment.items():
-        monkeypatch.setenv(name, value)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY"):  # the discard port: nobody listens
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # httpx and requests must be told
-    loggers = [(one, one.level) for one in map(logging.getLogger, (None, "ai_lib"))]
-    registered = [(one, dict(one)) for one in (registry._providers, registry._dialects)]
-
-    yield provider
-
-    for logger, level in loggers:
-        logger.setLevel(level)
-    for table, before in registered:
-        table.clear()
-        table.update(before)
 
 
 def run(block, names, change=str):
