@@ -216,6 +216,7 @@ class AiClient:
         self._core = ClientCore.configured(self._settings, serve=serve, sign=sign)
         self._session = session
         self._given = transport
+        self._patient: ClientCore | None = None
         self._own: RequestsTransport | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -566,8 +567,11 @@ class AiClient:
         """
         Ask for a batch of another process.
         """
-        call = self._begin()
-        core = self._core.leaving_refusals() if leaves_refusals else self._core
+        call, core = self._begin(), self._core
+        if leaves_refusals:
+            if self._patient is None:
+                self._patient = core.leaving_refusals()
+            core = self._patient
         return self._run(core.chat_completion(request, call), call)
 
     def _opened(self) -> RequestsTransport:

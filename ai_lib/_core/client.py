@@ -321,12 +321,14 @@ class ClientCore(Exchanges):
         for place, at in enumerate(order):
             route = self.routes[at]
             try:
-                return (
-                    yield from self._hedged(call, route, said, ask, first=place == 0)
-                )
+                won = yield from self._hedged(call, route, said, ask, first=place == 0)
+                self.router.answered(at)
+                return won
             except AiLibError as error:
                 room = call.deadlines.room()
                 helps = error.failover or error.is_retryable
+                if helps:
+                    self.router.failed(at, error)
                 late = room is not None and room <= 0
                 if not helps or late or place + 1 == len(order):
                     raise
@@ -597,10 +599,11 @@ class ClientCore(Exchanges):
     def leaving_refusals(self) -> ClientCore:
         """
         Make the same core, but one that leaves refusals for rate or load to who asks: a smart batch slows down
-        by them, and asks again itself.
+        by them, and asks again itself. It spreads over the targets that are well.
         """
         statuses: Any = self.retry.statuses - {429, 503, 529}
-        return attrs.evolve(self, retry=attrs.evolve(self.retry, statuses=statuses))
+        retry = attrs.evolve(self.retry, statuses=statuses)
+        return attrs.evolve(self, retry=retry, router=self.router.spread())
 
     def ask_in_batch(
         self, options: BatchOptions

@@ -5,13 +5,14 @@ In which order targets are tried. A strategy only orders; what fails over is the
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, get_args
 
 import attrs
 
 from ai_lib._core.chat import ChatCompletionRequest
-from ai_lib._core.errors import ConfigurationError
+from ai_lib._core.errors import AiLibError, ConfigurationError
 from ai_lib._core.rate_limit import tokens_of
 from ai_lib._core.registry import Target
 
@@ -25,6 +26,8 @@ _ANSWER = 500
 _FRESH = 60.0
 #: Seconds; stands for a latency that is being measured for the first time.
 _UNKNOWN = 1e9
+#: Seconds that a target rests at most that does not say how long.
+_LONGEST_REST = 60.0
 #: Share of the newest measurement in a latency.
 _NEWEST = 0.3
 
@@ -91,6 +94,24 @@ class Router:
                 return sorted(places, key=lambda at: _price(self.targets[at], request))
         return places
 
+    def answered(self, place: int) -> None:
+        """
+        Note that a target has answered.
+        """
+
+    def failed(self, place: int, error: AiLibError) -> None:
+        """
+        Note that a target has refused or failed.
+        """
+
+    def spread(self) -> Router:
+        """
+        Make the router of a smart batch: one that spreads over the targets, unless the caller has chosen a strategy.
+        """
+        if self.routing != "failover" or len(self.targets) == 1:
+            return self
+        return Spread(targets=self.targets)
+
     def _chosen(
         self, routing: Callable[[Sequence[Target]], Iterable[Target]]
     ) -> list[int]:
@@ -104,6 +125,46 @@ class Router:
         if not chosen:
             raise ConfigurationError("routing gave no target.")
         return list(dict.fromkeys(chosen))
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Spread(Router):
+    """
+    Orders targets by their health: by turns those that are well, and last those that have refused or failed, which
+    rest as long as they asked for, else longer each time.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _until: dict[int, float] = attrs.field(factory=dict, init=False)
+    _count: dict[int, int] = attrs.field(factory=dict, init=False)
+
+    def order(
+        self,
+        request: ChatCompletionRequest,  # noqa: ARG002  # all are alike
+        latencies: Sequence[float | None] = (),  # noqa: ARG002  # likewise
+    ) -> list[int]:
+        now, turn = self.clock(), next(self._turns)
+        until = [self._until.get(at, now) for at in range(len(self.targets))]
+        well = [at for at, end in enumerate(until) if end <= now]
+        resting = [at for at, end in enumerate(until) if end > now]
+        begin = turn % len(well) if well else 0
+        return [
+            *well[begin:],
+            *well[:begin],
+            *sorted(resting, key=until.__getitem__),
+        ]
+
+    def answered(self, place: int) -> None:
+        if self._count.get(place) and self._until[place] <= self.clock():
+            self._count[place] = 0
+
+    def failed(self, place: int, error: AiLibError) -> None:
+        now = self.clock()
+        if self._until.get(place, now) > now:
+            return  # it rests already: this one was under way
+        count = self._count[place] = self._count.get(place, 0) + 1
+        rest = error.retry_after or min(_LONGEST_REST, 2.0 ** (count - 1))
+        self._until[place] = now + rest
 
 
 def _price(target: Target, request: ChatCompletionRequest) -> float:

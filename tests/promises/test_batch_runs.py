@@ -20,7 +20,7 @@ import pytest
 from faults import PATIENCE, answer, refusal
 from twins import KEY, Stopwatch, ask, eventually
 
-from ai_lib import ConfigurationError, StreamCancelledError
+from ai_lib import ConfigurationError, StreamCancelledError, Target
 from ai_lib._host.journal import read_journal
 
 TESTS = Path(__file__).parent.parent
@@ -361,3 +361,26 @@ def test_finished_items_leave_no_memory(pair, server, tmp_path, keeping):
             blocks[count] = sys.getallocatedblocks()
 
     assert blocks[2000] - blocks[500] < 1500  # an item alone is dozens
+
+
+def test_smart_spreads_over_what_is_well(pair, server):
+    """
+    With several targets all of them work; one that refuses rests as long as it asks, and costs no item.
+    """
+    with faults.FaultServer() as second, faults.FaultServer() as third:
+        server.script(echo)
+        second.script(echo)
+        third.script(refusal(429, headers={"retry-after": "50"}))
+        others = [
+            Target("openai", "m2", api_key=KEY, base_url=one.url)
+            for one in (second, third)
+        ]
+
+        items = pair.client(server, failover=others).chat_completion_batch_smart(
+            list(prompts(60))
+        )
+
+    assert all(item.ok for item in items)
+    assert len(server.requests) >= 25
+    assert len(second.requests) >= 25
+    assert len(third.requests) <= 4  # what was under way when it refused first
