@@ -47,7 +47,7 @@ from ai_lib._core.ledger import Attempt
 from ai_lib._core.outcome import Opened, Said, StreamEnd, Won
 from ai_lib._core.providers import ModelInfo, ResolvedTarget
 from ai_lib._core.racing import Race, Runner
-from ai_lib._core.record import Record
+from ai_lib._core.record import Record, changed
 from ai_lib._core.retry import Spending
 from ai_lib._core.routes import Route
 from ai_lib._core.routing import latency_of, measured, measuring
@@ -443,13 +443,19 @@ class ClientCore(Exchanges):
         def ask(aim: Aim, facts: dict[str, Any]) -> Flow[ChatCompletionResponse]:
             route = aim.route.suited(request, aim.model)
             encoded = self._encode(route, request, aim.model, stream=False)
-            target = attrs.evolve(route.target, model=aim.model)
-            route = attrs.evolve(route, target=target)
+            target = changed(route.target, model=aim.model)
+            route = changed(route, target=target)
             answer, decoded = yield from self._follow(
                 aim.call, route, encoded, aim.secret
             )
             assert isinstance(decoded, ChatCompletionResponse)
-            response = _completed(decoded, route.target, answer, encoded.warnings)
+            response = _completed(
+                decoded,
+                target,
+                answer,
+                encoded.warnings,
+                request_id_of(answer.headers),
+            )
             facts["status_code"] = answer.status
             facts["request_id"] = response.request_id
             facts["usage"] = response.usage
@@ -457,7 +463,7 @@ class ClientCore(Exchanges):
 
         won = yield from self._called(call, said, ask)
         yield from won.passage.leave("worked", won.result.usage)
-        response = attrs.evolve(won.result, attempts=tuple(call.attempts))
+        response = changed(won.result, attempts=tuple(call.attempts))
         self._tell(
             "ResponseEvent",
             said,
@@ -481,13 +487,15 @@ class ClientCore(Exchanges):
             route, call = aim.route.suited(request, aim.model), aim.call
             encoded = self._encode(route, request, aim.model, stream=True)
             choices = request.n or 1
-            target = attrs.evolve(route.target, model=aim.model, choices=choices)
-            route = attrs.evolve(route, target=target)
+            target = changed(route.target, model=aim.model, choices=choices)
+            route = changed(route, target=target)
             answer = yield from self._open(call, route, encoded, aim.secret)
             facts["status_code"] = answer.status
-            facts["request_id"] = request_id_of(answer.headers)
+            facts["request_id"] = request_id = request_id_of(answer.headers)
             try:
-                decoder = self._decoder(route, target, answer, encoded.warnings)
+                decoder = self._decoder(
+                    route, target, answer, encoded.warnings, request_id
+                )
                 if answer.stream is None:
                     decoder.feed(answer.body)
                     decoder.feed(b"")
@@ -508,7 +516,7 @@ class ClientCore(Exchanges):
         won = yield from self._called(call, said, ask)
         yield from won.passage.speaks()
         end = StreamEnd(self._tell, said, call, won, call.deadlines.elapsed)
-        return attrs.evolve(won.result, end=end, told=bool(self.hooks))
+        return changed(won.result, end=end, told=bool(self.hooks))
 
     def _feed(
         self, call: Call, stream: ByteStream, decoder: ChunkDecoder
@@ -528,6 +536,7 @@ class ClientCore(Exchanges):
         target: ResolvedTarget,
         answer: HttpResponse,
         warnings: tuple[str, ...],
+        request_id: str | None,
     ) -> ChunkDecoder:
         from ai_lib._core.stream import ChunkDecoder  # no whole answer needs it
 
@@ -547,7 +556,11 @@ class ClientCore(Exchanges):
             parser=route.dialect.chunk_parser(target),
             decode_whole=decode_whole,
             base=_completed(
-                ChatCompletionResponse(model=target.model), target, answer, warnings
+                ChatCompletionResponse(model=target.model),
+                target,
+                answer,
+                warnings,
+                request_id,
             ),
             choices=target.choices,
             content_type=answer.content_type,
@@ -685,14 +698,15 @@ def _completed(
     target: ResolvedTarget,
     answer: HttpResponse,
     warnings: tuple[str, ...],
+    request_id: str | None,
 ) -> ChatCompletionResponse:
     """
     Add what the headers say to what the body said.
     """
-    return attrs.evolve(
+    return changed(
         response,
         provider=target.provider,
-        request_id=response.request_id or request_id_of(answer.headers),
+        request_id=response.request_id or request_id,
         rate_limits=rate_limits_of(answer.headers),
         warnings=(*warnings, *response.warnings),
     )

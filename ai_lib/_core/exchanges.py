@@ -42,6 +42,7 @@ from ai_lib._core.network import (
 )
 from ai_lib._core.providers import Origin
 from ai_lib._core.racing import Hedge
+from ai_lib._core.record import changed
 from ai_lib._core.registry import KeySource
 from ai_lib._core.retry import RetryPolicy, Spending
 from ai_lib._core.routes import Route, redirected, route_of
@@ -175,12 +176,12 @@ class Exchanges:
     def _encode(
         self, route: Route, request: ChatCompletionRequest, model: str, *, stream: bool
     ) -> HttpRequest:
-        target = attrs.evolve(route.target, model=model)
+        target = changed(route.target, model=model)
         encoded = route.dialect.encode_request(
             target, request, stream=stream, on_unsupported=self.on_unsupported
         )
         headers = _merged(encoded.headers, self.headers, request.extra_headers)
-        return attrs.evolve(encoded, headers=headers)
+        return changed(encoded, headers=headers)
 
     def _ready(
         self, route: Route, request: HttpRequest, secret: Secret | None
@@ -194,7 +195,7 @@ class Exchanges:
         }
         key = route.key
         credential = None if key is None else key.credential(spec, secret)
-        return attrs.evolve(request, headers=headers, credential=credential)
+        return changed(request, headers=headers, credential=credential)
 
     def _awake(self, route: Route) -> Flow[tuple[Route, Secret | None]]:
         """
@@ -243,7 +244,7 @@ class Exchanges:
                 )
             redirects += 1
             request = redirected(route, request, response)
-        response = attrs.evolve(response, url=request.url)
+        response = changed(response, url=request.url)
         if response.stream is None:
             response = response.with_body(_inflated(response, self.limits))
         if response.status >= 400:
@@ -315,7 +316,7 @@ class Exchanges:
                 return answer
             request = opening
         headers = {**request.headers, "accept-encoding": "identity"}
-        ready = self._ready(route, attrs.evolve(request, headers=headers), secret)
+        ready = self._ready(route, changed(request, headers=headers), secret)
         call.deadlines.begin_attempt(stream=True)
         return (yield from self._exchange(call, route, ready, stream=True))
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from ai_lib._core.record import Record
+from ai_lib._core.record import Record, changed
 from ai_lib._core.secrets import Secret, redact
 
 
@@ -218,13 +218,13 @@ class HttpResponse(Record):
         """
         The same with a body.
         """
-        return attrs.evolve(self, body=body)
+        return changed(self, body=body)
 
     def with_stream(self, stream: ByteStream) -> HttpResponse:
         """
         The same with an open body.
         """
-        return attrs.evolve(self, stream=stream)
+        return changed(self, stream=stream)
 
     @property
     def content_type(self) -> str:
