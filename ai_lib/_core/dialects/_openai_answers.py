@@ -492,7 +492,7 @@ class OpenAiChunkParser:
         except (ValueError, RecursionError):
             raise unreadable_event(self._target, data) from None
         if not name and alike is not None and (chunk := common_chunk(event)):
-            alike.learn(data, event)
+            alike.learn(data)
             return (chunk,)
         return self._read(name, event)
 

@@ -73,6 +73,7 @@ class Alike:
     """
 
     _patience: int = _PATIENCE
+    _last: str | None = None
     _before: str = ""
     _behind: str = ""
     _field: str = ""
@@ -84,6 +85,9 @@ class Alike:
         """
         Read an event like the one that was learned; ``None``: it is not.
         """
+        if self._last is not None:  # not before: the first word is waited for
+            last, self._last = self._last, None
+            self._learn(last)
         if not self._before or not text.startswith(self._before):
             return None
         begin, end = len(self._before), len(text) - len(self._behind)
@@ -114,7 +118,7 @@ class Alike:
             raw,
         )
 
-    def learn(self, text: str, event: dict[str, Any]) -> None:
+    def learn(self, text: str) -> None:
         """
         Take an event that ``common_chunk`` read as the one that the next are compared with.
         """
@@ -124,6 +128,10 @@ class Alike:
         before, behind = self._before, self._behind
         if before and text.startswith(before) and text.endswith(behind):
             return  # only a letter is uncommon
+        self._last = text
+
+    def _learn(self, text: str) -> None:
+        event = decode_event(text)  # that which was read is its caller's now
         (choice,) = event["choices"]
         delta = choice["delta"]
         fields = [name for name in _TEXTS if delta.get(name)]
