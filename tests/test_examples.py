@@ -341,7 +341,6 @@ LOCAL = (
     ("structured_output.py", "local"),
     ("errors_and_retries.py", "local"),
     ("failover.py", "local"),
-    ("limits.py", "local"),
     ("batch.py", "local"),
     ("hooks.py", "local"),
     ("local_model.py",),

@@ -242,6 +242,7 @@ class ChunkDecoder:
         cached = self._response
         if cached is not None and cached.attempts == self.attempts:
             return cached
+        ended = self.ended  # maybe another thread reads on meanwhile
         base = attrs.evolve(self._base, attempts=self.attempts)
         whole = self._whole.response if self._whole is not None else None
         if whole is not None and self._complete:
@@ -256,7 +257,7 @@ class ChunkDecoder:
             )
         else:
             response = self._answer.to_response(base, ended=self._complete)
-        self._response = response if self.ended else None
+        self._response = response if ended else None
         return response
 
     def _fill(self) -> bool:

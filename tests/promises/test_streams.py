@@ -4,12 +4,13 @@ Streams: a cut answer never looks like a whole one, and the end is where the pro
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import faults
 import pytest
 from faults import DONE, FINISH, PATIENCE, event, events, reply, stream
-from twins import Stopwatch, ask
+from twins import Stopwatch, ask, make_twin
 
 from ai_lib import (
     ApiError,
@@ -412,3 +413,39 @@ def test_reading_waits_for_a_slow_stream(pair, server, in_thread):
     go_on.set()
 
     assert ["a", "b"] == [text for text in reading.result(PATIENCE) if text]
+
+
+def test_looking_from_another_thread_changes_nothing(server, in_thread):
+    """
+    A thread that shows the answer so far, while another one reads, leaves the whole answer whole.
+    """
+    server.script(stream(*events("a", "b")))
+    client = make_twin("blocking").client(server)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns at every corner
+
+    try:
+        answers = [read_and_looked_at(client, in_thread) for _ in range(100)]
+    finally:
+        sys.setswitchinterval(before)
+        client.close()
+
+    assert {("ab", "stop")} == set(answers)
+
+
+def read_and_looked_at(client, in_thread):
+    """
+    Read a stream to its end while a thread looks at it; give what it came to.
+    """
+    opened = client.chat_completion_stream(ask())
+    over = threading.Event()
+
+    def look():
+        while not over.is_set():
+            assert opened.response.text in ("", "a", "ab")
+
+    looking = in_thread(look)
+    texts_of(opened)
+    over.set()
+    looking.result(PATIENCE)
+    return opened.response.text, opened.response.finish_reason
