@@ -24,7 +24,7 @@ def main() -> None:
         )
         with run:
             for item in run:
-                answer = item.response.text if item.ok else item.error
+                answer = item.unwrap().text if item.ok else item.error
                 print(words[item.index], "-", answer)
 
 

@@ -14,6 +14,7 @@ PROVIDER = (*sys.argv[2:], "openai")[0]
 
 
 def main() -> None:
+    content: list[str | ImagePart | FilePart]
     try:
         if PATH.endswith((".png", ".jpg", ".jpeg", ".webp", ".gif")):
             content = ["What is in this picture?", ImagePart.from_file(PATH)]

@@ -29,8 +29,8 @@ def stop_after_a_second(client: AiClient) -> None:
     try:
         for text in stream.text_stream:
             print(text, end="", flush=True)
-    except StreamCancelledError as error:
-        print(f"\n(stopped after {len(error.partial.text)} letters)")
+    except StreamCancelledError:
+        print(f"\n(stopped after {len(stream.response.text)} letters)")
     finally:
         timer.cancel()
 

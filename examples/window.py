@@ -15,6 +15,7 @@ import tkinter as tk
 from ai_lib import (
     AiClient,
     AiLibError,
+    CancelHandle,
     ChatCompletionRequest,
     ChatCompletionStream,
     StreamCancelledError,
@@ -41,7 +42,7 @@ class Window:
         request = ChatCompletionRequest("auto", question)
         stream, handle = self._client.chat_completion_stream_with_cancel(request)
         self._button.config(command=handle.cancel)  # returns at once
-        self._root.protocol("WM_DELETE_WINDOW", handle.cancel)
+        self._root.protocol("WM_DELETE_WINDOW", lambda: self._close(handle))
         threading.Thread(target=self._read, args=[stream]).start()
         self._show()
 
@@ -61,10 +62,13 @@ class Window:
             piece = self._pieces.get()
             if piece is None:
                 self._button.config(text="Close", command=self._root.destroy)
-                self._root.protocol("WM_DELETE_WINDOW", self._root.destroy)
                 return
             self._text.insert("end", piece)
         self._root.after(50, self._show)
+
+    def _close(self, handle: CancelHandle) -> None:
+        handle.cancel()  # so that the thread ends
+        self._root.destroy()
 
 
 def main() -> None:
