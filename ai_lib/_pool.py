@@ -25,6 +25,7 @@ from urllib3.exceptions import ClosedPoolError
 from urllib3.util.proxy import connection_requires_http_tunnel
 from urllib3.util.retry import Retry
 
+from ai_lib._core.http import SentHeaders
 from ai_lib._core.wire import first_lines, head_of
 from ai_lib._exchange import Answer, send
 from ai_lib._wait import aside
@@ -338,7 +339,7 @@ class Adapter(HTTPAdapter):
                 working.call.deadlines.connected()
             sock = connection.sock
             if way.extra:
-                headers = {**headers, **way.extra}
+                headers = SentHeaders({**headers, **way.extra})
             send(sock.sendall, head_of(way.first_lines, headers, body), body)
             return Answer(sock.recv, give_back)
         except BaseException:

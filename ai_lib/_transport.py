@@ -16,7 +16,7 @@ from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
 from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
-from ai_lib._core.http import HttpRequest, HttpResponse
+from ai_lib._core.http import HttpRequest, HttpResponse, headers_of
 from ai_lib._core.network import NetworkSettings, tls_context
 from ai_lib._core.wire import BLOCK
 from ai_lib._host.errand import Errand
@@ -246,11 +246,8 @@ class RequestsTransport:
             self._trusting = self._trust()
         if not adapter.lends_to(proxy):
             return _Foreign(_by_adapter(adapter, request, proxy))
-        headers = request.headers
-        if request.credential is not None:
-            headers = {**headers, **request.credential.headers()}
         return adapter.exchange(
-            request.method, request.url, headers, request.body, proxy
+            request.method, request.url, headers_of(request), request.body, proxy
         )
 
     def _by_session(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import ssl
 from urllib.parse import urlsplit
 
-from ai_lib._core.http import HttpRequest
+from ai_lib._core.http import HttpRequest, headers_of
 from ai_lib._core.wire import AnswerReader, first_lines, head_of
 from ai_lib_async._carrier import Progress
 from ai_lib_async._sockets import Socket, connect
@@ -34,11 +34,9 @@ class Connection:
             progress.connecting()
             self._socket = await connect(self._host, self._port, self._tls)
         progress.connected()
-        headers = request.headers
-        if request.credential is not None:
-            headers = {**headers, **request.credential.headers()}
         lines = _first_lines(request.method, request.url)
-        await self._socket.send(head_of(lines, headers, request.body), request.body)
+        head = head_of(lines, headers_of(request), request.body)
+        await self._socket.send(head, request.body)
         self._last = reader = AnswerReader()
         while not reader.begin(await self._socket.read()):
             pass

@@ -30,11 +30,14 @@ class Cell:
         shown: The representations of what it gave or displayed, one after another, by their media types.
 
         error: The class of the exception that ended it; ``None``: none did.
+
+        traceback: What the notebook shows of that.
     """
 
     printed: str
     shown: list[dict[str, str]]
     error: str | None
+    traceback: str
 
 
 class Kernel:
@@ -77,7 +80,7 @@ class Kernel:
 
     async def _run(self, code):
         self._printed = ""
-        shown, error, state = [], None, "busy"
+        shown, error, traceback, state = [], None, "", "busy"
         asked = self._client.execute(code)
         while state != "idle":
             message = await self._client.get_iopub_msg(timeout=START)
@@ -93,9 +96,10 @@ class Kernel:
                     shown.append(content["data"])
                 case "error":
                     error = content["ename"]
+                    traceback = "\n".join(content["traceback"])
                 case "status":
                     state = content["execution_state"]
-        return Cell(self._printed, shown, error)
+        return Cell(self._printed, shown, error, traceback)
 
     def give(self, code):
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
@@ -210,6 +211,70 @@ def test_interrupted_batch_keeps_what_is_finished(kernel, server, in_thread):
 
     assert "['Hello']\n" == running.result(faults.PATIENCE).printed
     server.until_left()
+
+
+@pytest.fixture(params=["Context", "Verbose"])
+def traceback(request, kernel):
+    """
+    Give a function that runs a cell and gives the error that ended it, and what is shown of that: as ever, or with
+    the variables of each function.
+    """
+    kernel.give(f"%xmode {request.param}")
+
+    def traceback(code):
+        cell = kernel.run(code)
+        return cell.error, cell.traceback
+
+    yield traceback
+    kernel.give("%xmode Context")
+
+
+FAILURES = {
+    "AuthenticationError": faults.refusal(401, f"wrong: {KEY}"),
+    "NetworkError": faults.raw(faults.reset),
+}
+
+
+@pytest.mark.parametrize("package", ["blocking", "async"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_traceback_shows_no_key(server, traceback, package, failure):
+    """
+    What a notebook shows of an error holds no key.
+    """
+    server.script(FAILURES[failure])
+
+    error, shown = traceback(ASKING[package])
+
+    assert failure == error
+    assert "quick_chat_text" in shown
+    assert KEY not in shown
+
+
+@pytest.mark.parametrize(
+    ("package", "code"),
+    [
+        pytest.param(package, code[package], id=f"{package} {name}")
+        for package in ASKING
+        for name, code in {"call": ASKING, "stream": READING}.items()
+    ],
+)
+def test_traceback_of_interrupted_cell_shows_no_key(
+    kernel, server, traceback, package, code
+):
+    """
+    Nor does what it shows of a call or a stream that was interrupted before its first byte.
+    """
+    server.script(faults.raw(b"HTTP/1.1 200 OK\r\nX-Noise: ", REST[package]))
+
+    with ThreadPoolExecutor() as threads:
+        running = threads.submit(traceback, code)
+        server.until_requests(1)
+        kernel.interrupt()
+        error, shown = running.result(faults.PATIENCE)
+
+    assert error in ("KeyboardInterrupt", "CancelledError")
+    assert "client" in shown or "twin" in shown
+    assert KEY not in shown
 
 
 # The notebook that is kept

@@ -185,6 +185,28 @@ class HttpRequest(Record):
         return " ".join(words)
 
 
+class SentHeaders(dict[str, str]):
+    """
+    Headers with the key among them, which show their names alone: an interrupt's traceback leads through functions
+    that hold them, and there are tools that show each one's variables.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return _names_only(self)
+
+
+def headers_of(request: HttpRequest) -> SentHeaders:
+    """
+    Give what to put on a request, the key included. Call it where the headers are written, and keep it nowhere.
+    """
+    headers = SentHeaders(request.headers)
+    if request.credential is not None:
+        headers.update(request.credential.headers())
+    return headers
+
+
 class ByteStream(Protocol):
     """
     The open body of a streamed response: the shell's, handed through the core untouched.

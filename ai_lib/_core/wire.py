@@ -77,7 +77,18 @@ def first_lines(method: str, target: str, host: str) -> str:
     return f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n"
 
 
-def head_of(first: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+class Head(bytes):
+    """
+    The head of a request, which shows its size alone: the key is in it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<head of {len(self)} bytes>"
+
+
+def head_of(first: str, headers: Mapping[str, str], body: bytes | None) -> Head:
     """
     Write the head of a request.
 
@@ -97,7 +108,7 @@ def head_of(first: str, headers: Mapping[str, str], body: bytes | None) -> bytes
     text = "".join(lines)
     if not text.count("\n") == text.count("\r") == len(lines):
         raise WireError("a header may not hold a line break")
-    return f"{first}{text}\r\n".encode("latin-1")
+    return Head(f"{first}{text}\r\n".encode("latin-1"))
 
 
 # In
