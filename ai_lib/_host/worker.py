@@ -4,12 +4,15 @@ Items that are asked in other processes: the recipe of a client and a request in
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError
+from hashlib import blake2b
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 from ai_lib._core.batch.plan import BatchOptions
 from ai_lib._core.batch.recipe import ClientRecipe
@@ -30,7 +33,7 @@ Ask = Callable[[ChatCompletionRequest, Call], Flow[ChatCompletionResponse]]
 #: How many clients a process keeps for batches to come.
 _MOST = 8
 
-_clients: OrderedDict[bytes, Any] = OrderedDict()
+_clients: OrderedDict[bytes, tuple[Any, bool]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -61,10 +64,12 @@ def ask_elsewhere(settings: Settings, options: BatchOptions, *, built_in: bool) 
     recipe = ClientRecipe.of(
         settings, leaves_refusals=options.smart, send_keys=options.send_keys
     )
+    packed = Packed(pickle.dumps(recipe))
 
     def ask(request: ChatCompletionRequest, call: Call) -> Flow[ChatCompletionResponse]:
         call.check()
-        promise = executor.submit(answer, recipe, request)
+        # Dask takes calls with the same arguments for one.
+        promise = executor.submit(answer, packed, _pack(request), uuid4().hex)
         try:
             outcome = yield Join(promise)
         except (AiLibError, BrokenExecutor, CancelledError):
@@ -82,36 +87,81 @@ def ask_elsewhere(settings: Settings, options: BatchOptions, *, built_in: bool) 
     return ask
 
 
+class Packed(bytes):
+    """
+    What was pickled here, and is unpickled in ``answer``: an executor that does so itself may break at what
+    cannot be, and take all that it runs along. Shows its size alone: a key may be in it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+def _pack(request: ChatCompletionRequest) -> Packed:
+    try:
+        return Packed(pickle.dumps(request))
+    except Exception as error:  # noqa: BLE001  # pickle passes on what objects raise
+        raise ConfigurationError(
+            f"This request cannot go to the executor's processes: {error}"
+        ) from None
+
+
 # There
 
 
 def answer(
-    recipe: ClientRecipe, request: ChatCompletionRequest
+    packed: Packed,
+    request: Packed,
+    turn: str,  # noqa: ARG001  # for who tells calls apart by their arguments
 ) -> ChatCompletionResponse | Exception:
     """
     Ask, with a client that this process keeps.
+
+    Args:
+        packed: Its recipe.
+
+        request: What to ask.
+
+        turn: Unlike every other call's.
 
     Returns:
         The answer, or what came instead: errors that fly through an executor lose what they know.
     """
     try:
-        client = _client_of(recipe)
+        client, leaves_refusals = _client_of(packed)
         found: ChatCompletionResponse = client._answer(  # noqa: SLF001  # made for this
-            request, leaves_refusals=recipe.leaves_refusals
+            _unpacked(request), leaves_refusals=leaves_refusals
         )
     except Exception as error:  # noqa: BLE001  # raised where the batch runs
         return error.with_traceback(None)
     return found
 
 
-def _client_of(recipe: ClientRecipe) -> Any:
+def _unpacked(packed: Packed) -> Any:
+    try:
+        return pickle.loads(packed)  # noqa: S301  # comes by who unpickles anyway
+    except Exception as error:  # noqa: BLE001  # likewise
+        raise ConfigurationError(
+            "A process of the executor cannot read what it was sent: what this client or request is made of"
+            f" must be importable there. {type(error).__name__}: {error}"
+        ) from None
+
+
+def _client_of(packed: Packed) -> tuple[Any, bool]:
+    """
+    Give the client of a recipe, and whether it leaves refusals to who asks.
+    """
+    key = blake2b(packed, digest_size=16).digest()
     with _lock:
-        if recipe.token not in _clients:
-            _clients[recipe.token] = _made(recipe)
+        if key not in _clients:
+            recipe: ClientRecipe = _unpacked(packed)
+            _clients[key] = _made(recipe), recipe.leaves_refusals
             while len(_clients) > _MOST:  # may be in use: let go of, not closed
                 _clients.popitem(last=False)
-        _clients.move_to_end(recipe.token)
-        return _clients[recipe.token]
+        _clients.move_to_end(key)
+        return _clients[key]
 
 
 def _made(recipe: ClientRecipe) -> Any:

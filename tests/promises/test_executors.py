@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
+import elsewhere
 import pytest
 from faults import PATIENCE, answer, raw, refusal, stall
 from twins import KEY, ask
@@ -27,22 +29,6 @@ from ai_lib import (
 from ai_lib._core.batch.recipe import ClientRecipe
 from ai_lib._core.settings import Settings
 from ai_lib._host.journal import read_journal
-
-TOLD = []
-
-
-def tell(event):
-    """
-    Be a hook that can be found by its name.
-    """
-    TOLD.append(event)
-
-
-def key_of_a_vault():
-    """
-    Give a key where it is asked for.
-    """
-    return f"vault-{os.getpid()}-key"
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +107,27 @@ def test_items_come_back_from_other_processes(pair, server, executor, tmp_path):
     assert 39 == sum(item.ok for item in read_journal(journal))
 
 
+def test_equal_requests_are_each_asked(pair, server, executor):
+    """
+    Who asks the same thing ten times wants ten answers, in every batch.
+    """
+    server.script(echo)
+    client = pair.client(server)
+
+    for _ in range(2):
+        client.chat_completion_batch(
+            [ask("one")] * 10, executor=executor, send_keys=True
+        )
+
+    assert 20 == len(server.requests)
+
+
 def test_several_processes_take_part(server, pair, executor):
     """
     The work is really done by more than one process, and none of them is this one.
     """
     server.script(echo)
-    client = pair.client(server, api_key=key_of_a_vault)
+    client = pair.client(server, api_key=elsewhere.key_of_a_vault)
 
     items = client.chat_completion_batch(
         [ask(str(number)) for number in range(60)], executor=executor
@@ -221,13 +222,6 @@ def test_cancelled_batch_does_not_wait_for_an_executor(server, twin):
     assert isinstance(item.error, StreamCancelledError)
 
 
-def die(*_):
-    """
-    End this process as a kill does.
-    """
-    os._exit(9)
-
-
 def test_broken_pool_ends_the_batch(server, pair, tmp_path):
     """
     A pool that has lost a process can do nothing more: the batch ends with its error, and what was finished stands
@@ -240,7 +234,7 @@ def test_broken_pool_ends_the_batch(server, pair, tmp_path):
         client.chat_completion_batch(
             [ask("one")], executor=pool, send_keys=True, journal=journal
         )
-        pool.submit(die).exception(PATIENCE)
+        pool.submit(elsewhere.die).exception(PATIENCE)
 
         with pytest.raises(BrokenProcessPool):
             client.chat_completion_batch(
@@ -258,14 +252,10 @@ class Losing:
     def __init__(self, pool):
         self.pool = pool
 
-    def submit(self, function, recipe, request):
-        if request.messages[-1].text == "lose":
-            return self.pool.submit(_lost)
-        return self.pool.submit(function, recipe, request)
-
-
-def _lost():
-    raise RuntimeError("a machine is gone")
+    def submit(self, function, recipe, request, turn):
+        if b"lose" in request:
+            return self.pool.submit(elsewhere.lose)
+        return self.pool.submit(function, recipe, request, turn)
 
 
 def test_request_that_is_lost_touches_no_other(server, pair):
@@ -305,6 +295,33 @@ def test_client_with_a_transport_is_refused(pair, pool):
         client.chat_completion_batch([ask("one")], executor=pool)
 
 
+def test_what_is_not_to_be_found_elsewhere_is_named(server, pair, executor, tmp_path):
+    """
+    What a process cannot import ends each item with an error that says so, and leaves the executor whole.
+    """
+    (tmp_path / "only_here.py").write_text("def key():\n    return 'k'\n")
+    sys.path.append(str(tmp_path))
+    try:
+        import only_here
+    finally:
+        sys.path.remove(str(tmp_path))
+        sys.modules.pop("only_here")
+    server.script(echo)
+    sys.modules["only_here"] = only_here
+
+    items = pair.client(server, api_key=only_here.key).chat_completion_batch(
+        [ask("one"), ask("two")], executor=executor
+    )
+    others = pair.client(server).chat_completion_batch(
+        [ask("one")], executor=executor, send_keys=True
+    )
+
+    del sys.modules["only_here"]
+    assert [ConfigurationError] * 2 == [type(item.error) for item in items]
+    assert "only_here" in str(items[0].error)
+    assert others[0].ok
+
+
 @pytest.mark.parametrize(
     ("keywords", "error", "words"),
     [
@@ -326,7 +343,7 @@ SETTINGS = Settings(
     provider=Target("openai", "m", api_key=KEY),
     failover=[Target("groq", api_key=f"{KEY}-2"), "mistral/small"],
     retry=RetryPolicy(attempts=4),
-    hooks=tell,
+    hooks=elsewhere.tell,
 )
 
 
@@ -355,5 +372,4 @@ def test_recipe_makes_the_same_client(pair, monkeypatch):
     assert f"{KEY}-2" == client._settings.failover[0].api_key.reveal()
     assert "mistral" == client._settings.failover[1].provider
     assert 4 == client._settings.retry.attempts
-    assert (tell,) == client._settings.hooks
-    assert sent.token == recipe.token
+    assert (elsewhere.tell,) == client._settings.hooks

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import pickle  # only to see whether something can be; nothing is read
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from typing import Any
 
 import attrs
@@ -30,17 +29,14 @@ class ClientRecipe:
         keys: Its own, and that of each target to fail over to; ``None``: it is looked up where the client is made.
 
         leaves_refusals: Whether it leaves refusals for the rate of requests to who asks.
-
-        token: Tells clients apart; the same in every batch of the same client.
     """
 
     settings: Mapping[str, Any]
     keys: tuple[Key, ...]
     leaves_refusals: bool
-    token: bytes
 
     def __repr__(self) -> str:
-        return f"<ClientRecipe {self.token.hex()}>"
+        return "<ClientRecipe>"
 
     @classmethod
     def of(
@@ -69,15 +65,9 @@ class ClientRecipe:
             for name, value in settings.changed({}).items()
             if value is not None and name != "api_key"
         }
-        digest = blake2b(digest_size=16)
         for name, value in (*plain.items(), ("api_key", keys)):
-            digest.update(_pickled(name, value))
-        return cls(
-            settings=plain,
-            keys=keys,
-            leaves_refusals=leaves_refusals,
-            token=digest.digest(),
-        )
+            _check_pickles(name, value)
+        return cls(settings=plain, keys=keys, leaves_refusals=leaves_refusals)
 
     def keywords(self) -> dict[str, Any]:
         """
@@ -105,9 +95,9 @@ def _without_key(value: Any) -> Any:
     return value
 
 
-def _pickled(name: str, value: Any) -> bytes:
+def _check_pickles(name: str, value: Any) -> None:
     try:
-        return pickle.dumps(value)
+        pickle.dumps(value)
     except Exception as error:  # noqa: BLE001  # pickle passes on what objects raise
         raise ConfigurationError(
             f"{name} of this client cannot go to the executor's processes: {error}. Functions must"
