@@ -111,18 +111,22 @@ class Socket(asyncio.Protocol):
         else:
             self._transport.write(head)
             self._transport.write(body)
-        while self._full and not self._ended:
+        while self._full and not (self._ended or self._received):
             await self._change()
 
     @property
     def quiet(self) -> bool:
         """
-        Whether it is open and nothing can be read: between two exchanges only an end can.
+        Whether it is open and nothing can be read: between two exchanges only an end can. And all was sent: who
+        answers early may not have taken it.
         """
-        if self._ended or self._received or self._transport.is_closing():
+        transport = self._transport
+        if self._ended or self._received or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size():
             return False
         # While a program computes, nobody tells of what has come: a 408 to an idle connection, say.
-        sock = self._transport.get_extra_info("socket")
+        sock = transport.get_extra_info("socket")
         return sock is None or not _readable(sock.fileno())
 
     async def close(self) -> None:

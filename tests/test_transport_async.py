@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 
 import anyio
 import httpx
@@ -247,3 +249,53 @@ def test_redirects_and_authentication_of_the_client_are_not_used():
     asyncio.run(main())
 
     assert [f"Bearer {KEY}"] == [one.headers["authorization"] for one in requests]
+
+
+def test_early_refusal_of_a_large_request_is_heard():
+    """
+    A server that answers before it has read the request, and reads no more of it, is heard at once; its
+    connection is not used again.
+    """
+    over = threading.Event()
+    heads = []
+
+    def serve(listening):
+        with listening:
+            for _ in range(2):
+                peer, _ = listening.accept()
+                heads.append(peer.recv(1000))
+                body = b'{"error":{"message":"too large"}}'
+                peer.sendall(
+                    b"HTTP/1.1 413 Too Large\r\ncontent-length: %d\r\n\r\n%b"
+                    % (len(body), body)
+                )
+                threading.Thread(
+                    target=lambda it=peer: (over.wait(10), it.close())
+                ).start()
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = threading.Thread(target=serve, args=(listening,))
+    server.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+    async def main():
+        found = []
+        async with AiClient(
+            "openai",
+            api_key=KEY,
+            base_url=url,
+            max_retries=0,
+            timeout=Timeout(attempt=8),
+        ) as client:
+            for _ in range(2):
+                with pytest.raises(ai_lib_async.ApiError) as caught:
+                    await client.chat_completion(ask("x" * 20_000_000))
+                found.append(caught.value.status_code)
+        return found
+
+    try:
+        assert [413, 413] == asyncio.run(main())
+    finally:
+        over.set()
+        server.join(10)
+    assert 2 == len(heads)
