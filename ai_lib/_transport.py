@@ -210,13 +210,21 @@ class RequestsTransport:
             if effect.stream and ok:
                 stream = ByteStream(answer, request.url)
                 opened = HttpResponse(
-                    status=answer.status, headers=answer.headers, stream=stream
+                    status=answer.status,
+                    headers=answer.headers,
+                    stream=stream,
+                    url=request.url,
                 )
                 answer = None  # it is the stream's now
                 return opened
             limits = effect.limits
             body = _whole(answer, limits.answer if ok else limits.error, cut=not ok)
-            return HttpResponse(status=answer.status, headers=answer.headers, body=body)
+            return HttpResponse(
+                status=answer.status,
+                headers=answer.headers,
+                body=body,
+                url=request.url,
+            )
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library

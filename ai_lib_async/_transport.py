@@ -164,14 +164,22 @@ class HttpxTransport:
             if effect.stream and ok:
                 stream = ByteStream(answer, request.url, place, wait)
                 opened = HttpResponse(
-                    status=answer.status, headers=answer.headers, stream=stream
+                    status=answer.status,
+                    headers=answer.headers,
+                    stream=stream,
+                    url=request.url,
                 )
                 answer = place = wait = None  # they are the stream's now
                 return opened
             limits = effect.limits
             limit = limits.answer if ok else limits.error
             body, whole = await wait.on(_read, answer, limit)
-            return HttpResponse(status=answer.status, headers=answer.headers, body=body)
+            return HttpResponse(
+                status=answer.status,
+                headers=answer.headers,
+                body=body,
+                url=request.url,
+            )
         except AiLibError as error:  # its traceback leads through the library's frames
             failure = bare(error)
         except Exception as error:  # noqa: BLE001  # the border with the HTTP library

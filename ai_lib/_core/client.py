@@ -442,9 +442,9 @@ class ClientCore(Exchanges):
 
         def ask(aim: Aim, facts: dict[str, Any]) -> Flow[ChatCompletionResponse]:
             route = aim.route.suited(request, aim.model)
-            encoded = self._encode(route, request, aim.model, stream=False)
             target = changed(route.target, model=aim.model)
             route = changed(route, target=target)
+            encoded = self._encode(route, request, stream=False)
             answer, decoded = yield from self._follow(
                 aim.call, route, encoded, aim.secret
             )
@@ -485,10 +485,10 @@ class ClientCore(Exchanges):
 
         def ask(aim: Aim, facts: dict[str, Any]) -> Flow[Opened]:
             route, call = aim.route.suited(request, aim.model), aim.call
-            encoded = self._encode(route, request, aim.model, stream=True)
             choices = request.n or 1
             target = changed(route.target, model=aim.model, choices=choices)
             route = changed(route, target=target)
+            encoded = self._encode(route, request, stream=True)
             answer = yield from self._open(call, route, encoded, aim.secret)
             facts["status_code"] = answer.status
             facts["request_id"] = request_id = request_id_of(answer.headers)

@@ -170,21 +170,26 @@ class Exchanges:
         """
         model = self._known_model(self.route, as_request(request).model) or "auto"
         route = self.route.suited(request, model)
-        encoded = self._encode(route, request, model, stream=stream)
+        route = changed(route, target=changed(route.target, model=model))
+        encoded = self._encode(route, request, stream=stream)
         return self._ready(route, encoded, route.key.secret if route.key else None)
 
     def _encode(
-        self, route: Route, request: ChatCompletionRequest, model: str, *, stream: bool
+        self, route: Route, request: ChatCompletionRequest, *, stream: bool
     ) -> HttpRequest:
-        target = changed(route.target, model=model)
         encoded = route.dialect.encode_request(
-            target, request, stream=stream, on_unsupported=self.on_unsupported
+            route.target, request, stream=stream, on_unsupported=self.on_unsupported
         )
         headers = _merged(encoded.headers, self.headers, request.extra_headers)
         return changed(encoded, headers=headers)
 
     def _ready(
-        self, route: Route, request: HttpRequest, secret: Secret | None
+        self,
+        route: Route,
+        request: HttpRequest,
+        secret: Secret | None,
+        *,
+        stream: bool = False,
     ) -> HttpRequest:
         spec = route.target.spec
         headers = {
@@ -193,6 +198,8 @@ class Exchanges:
             "user-agent": f"ai-lib/{__version__}",
             **_merged(spec.headers, self.headers, request.headers),
         }
+        if stream:
+            headers["accept-encoding"] = "identity"
         key = route.key
         credential = None if key is None else key.credential(spec, secret)
         return changed(request, headers=headers, credential=credential)
@@ -244,7 +251,8 @@ class Exchanges:
                 )
             redirects += 1
             request = redirected(route, request, response)
-        response = changed(response, url=request.url)
+        if response.url != request.url:
+            response = changed(response, url=request.url)
         if response.stream is None:
             response = response.with_body(_inflated(response, self.limits))
         if response.status >= 400:
@@ -315,8 +323,7 @@ class Exchanges:
             if not isinstance(opening, HttpRequest):
                 return answer
             request = opening
-        headers = {**request.headers, "accept-encoding": "identity"}
-        ready = self._ready(route, changed(request, headers=headers), secret)
+        ready = self._ready(route, request, secret, stream=True)
         call.deadlines.begin_attempt(stream=True)
         return (yield from self._exchange(call, route, ready, stream=True))
 

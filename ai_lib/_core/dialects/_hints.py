@@ -222,16 +222,19 @@ def rate_limits_of(
         return None
     found: dict[str, Any] = {}
     for field, names in _LIMITS.items():
-        text = next((headers[name] for name in names if headers.get(name)), None)
-        if text is not None:
-            value = _reset_in(text, now) if field.endswith("reset") else _whole(text)
-            found[field] = value
+        for name in names:
+            if text := headers.get(name):
+                reset = field.endswith("reset")
+                found[field] = _reset_in(text, now) if reset else _whole(text)
+                break
     if all(value is None for value in found.values()):
         return None
     return RateLimits(**found)
 
 
 def _whole(text: str) -> int | None:
+    if text.isascii() and text.isdecimal() and len(text) < 16:
+        return int(text)  # as all write it
     number = _NUMBER.fullmatch(text.strip())
     return int(float(number[0])) if number else None
 
