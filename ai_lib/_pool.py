@@ -293,7 +293,7 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(
             proxy, ssl_context=self.tls, proxy_ssl_context=self.tls, **keywords
         )
-        if new and not proxy.lower().startswith("socks"):
+        if new:
             manager.pool_classes_by_scheme = _POOLS
         return manager
 
@@ -303,15 +303,12 @@ class Adapter(HTTPAdapter):
         """
 
     @staticmethod
-    def lends_to(proxy: str | None) -> bool:
+    def lends() -> bool:
         """
         Whether ``exchange`` may be used: not if somebody has put a function of their own in the place of
-        ``HTTPAdapter.send`` (the library ``responses`` does, tracing may), nor with a proxy that speaks SOCKS,
-        whose connections are another library's.
+        ``HTTPAdapter.send`` (the library ``responses`` does, tracing may).
         """
-        code = HTTPAdapter.send.__code__
-        own = code.co_filename == requests.adapters.__file__
-        return own and not (proxy and proxy.lower().startswith("socks"))
+        return HTTPAdapter.send.__code__.co_filename == requests.adapters.__file__
 
     def exchange(
         self,

@@ -13,10 +13,10 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from ai_lib._core.call import Call
-from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
+from ai_lib._core.errors import AiLibError, ClientClosedError
 from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
-from ai_lib._core.http import HttpRequest, HttpResponse, headers_of
+from ai_lib._core.http import HttpRequest, HttpResponse, headers_of, too_large
 from ai_lib._core.network import NetworkSettings, tls_context
 from ai_lib._core.wire import BLOCK
 from ai_lib._host.errand import Errand
@@ -252,7 +252,7 @@ class RequestsTransport:
         proxy = self._settings.proxy_for(request.url)
         if not self._trusting and (proxy or not request.url.startswith("http:")):
             self._trusting = self._trust()
-        if not adapter.lends_to(proxy):
+        if not adapter.lends():
             return _Foreign(_by_adapter(adapter, request, proxy))
         return adapter.exchange(
             request.method, request.url, headers_of(request), request.body, proxy
@@ -332,10 +332,7 @@ def _whole(answer: Answered, limit: int, *, cut: bool) -> bytes:
         body += data
         if len(body) > limit:
             if not cut:
-                raise ResponseTooLargeError(
-                    f"The answer is larger than {limit} bytes, the bound in force.",
-                    status_code=answer.status,
-                )
+                raise too_large(limit, status=answer.status)
             del body[limit:]
             break
     return bytes(body)

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_lib._core.call import Call
-from ai_lib._core.errors import AiLibError, ClientClosedError, ResponseTooLargeError
+from ai_lib._core.errors import AiLibError, ClientClosedError
 from ai_lib._core.failures import bare, failure_of
 from ai_lib._core.flow import Send
-from ai_lib._core.http import HttpResponse
+from ai_lib._core.http import HttpResponse, too_large
 from ai_lib._core.network import NetworkSettings, tls_context
 from ai_lib_async._carrier import Answer, Carrier
 from ai_lib_async._pool import Loops, Place, Pools
@@ -250,10 +250,7 @@ async def _read(answer: Answer, limit: int) -> tuple[bytes, bool]:
     else:
         return b"".join(pieces), True
     if answer.status < 400:
-        raise ResponseTooLargeError(
-            f"The answer is larger than {limit} bytes, the bound in force.",
-            status_code=answer.status,
-        )
+        raise too_large(limit, status=answer.status)
     return b"".join(pieces)[:limit], False
 
 

@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from ai_lib._core.errors import (
-    AiLibError,
-    InvalidResponseError,
-    ResponseTooLargeError,
-)
+from ai_lib._core.errors import AiLibError, InvalidResponseError
+from ai_lib._core.http import too_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,12 +53,6 @@ class Framer(Protocol):
         """
         Give the frame that only lacks its end, once the bytes have ended.
         """
-
-
-def _too_large(limit: int) -> ResponseTooLargeError:
-    return ResponseTooLargeError(
-        f"One event of the stream is larger than {limit:,} bytes."
-    )
 
 
 def _text(data: bytes) -> str:
@@ -174,7 +165,7 @@ class ServerSentEvents:
                 frames = self._split(block[:end])
             self._read_lines(block[end:] if frames else block, frames)
         if self._lines.held > self._limit and self.error is None:
-            self.error = _too_large(self._limit)
+            self.error = too_large(self._limit, event=True)
         self._between = self._lines.between and not (
             self._data or self._name or self.error
         )
@@ -228,7 +219,7 @@ class ServerSentEvents:
             elif field == b"event":
                 self._name = _text(value)
             if len(line) > self._limit or self._size > self._limit:
-                self.error = _too_large(self._limit)
+                self.error = too_large(self._limit, event=True)
                 self._data = []
                 break
 
@@ -254,7 +245,7 @@ class JsonLines:
         self.progressed = bool(block)
         frames = self._read(block)
         if self._lines.held > self._limit and self.error is None:
-            self.error = _too_large(self._limit)
+            self.error = too_large(self._limit, event=True)
         return frames
 
     def close(self) -> list[Frame]:
@@ -267,7 +258,7 @@ class JsonLines:
         frames: list[Frame] = []
         for line in block.split(b"\n"):
             if len(line) > self._limit:
-                self.error = _too_large(self._limit)
+                self.error = too_large(self._limit, event=True)
                 break
             text = line.strip()
             if text:
@@ -375,7 +366,7 @@ class AwsEventStream:
                 "A message of the event stream has a broken prelude."
             )
         if total > self._limit:
-            raise _too_large(self._limit)
+            raise too_large(self._limit, event=True)
         if total < _PRELUDE.size + size + _CHECKSUM.size:
             raise InvalidResponseError(
                 "A message of the event stream is shorter than its headers."
@@ -433,7 +424,7 @@ class JsonArray:
         self._at -= begin
         self.progressed = bool(frames) or b"\n" in data
         if len(self._held) > self._limit:
-            self.error = _too_large(self._limit)
+            self.error = too_large(self._limit, event=True)
             self._held.clear()
         return frames
 
@@ -476,7 +467,7 @@ class JsonArray:
 
     def _take(self, text: bytearray, frames: list[Frame]) -> None:
         if len(text) > self._limit:
-            self.error = _too_large(self._limit)
+            self.error = too_large(self._limit, event=True)
         elif self.error is None:
             frames.append(("", _text(bytes(text))))
 

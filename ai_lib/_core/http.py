@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from ai_lib._core.errors import ResponseTooLargeError
 from ai_lib._core.record import Record, changed
 from ai_lib._core.secrets import Secret, redact
 
@@ -33,6 +34,22 @@ class SizeLimits(Record):
 
 
 DEFAULT_LIMITS = SizeLimits()
+
+
+def too_large(
+    limit: int, *, event: bool = False, status: int | None = None
+) -> ResponseTooLargeError:
+    """
+    Make the error of an answer, or of one *event* of a stream, that has more than *limit* bytes.
+    """
+    what, field = (
+        ("One event of the stream", "event") if event else ("The answer", "answer")
+    )
+    return ResponseTooLargeError(
+        f"{what} is larger than {limit:,} bytes. To take more from a server that you"
+        f" trust: size_limits=SizeLimits({field}=…).",
+        status_code=status,
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from ai_lib._core.errors import InvalidResponseError, ResponseTooLargeError
+from ai_lib._core.errors import InvalidResponseError
+from ai_lib._core.http import too_large
 
 _PLAIN = frozenset({"", "identity"})
 _GZIP = frozenset({"gzip", "x-gzip"})
@@ -171,7 +172,7 @@ def inflate(
     if truncated_ok:
         return b"".join(pieces)[:limit]
     if size > limit:
-        raise ResponseTooLargeError(f"The answer is larger than {limit:,} bytes.")
+        raise too_large(limit)
     if not inflater.complete:
         raise InvalidResponseError("The answer's compressed data is cut off.")
     return b"".join(pieces)

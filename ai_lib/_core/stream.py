@@ -19,11 +19,10 @@ from ai_lib._core.errors import (
     AiLibError,
     IncompleteStreamError,
     InvalidResponseError,
-    ResponseTooLargeError,
 )
 from ai_lib._core.failures import ENDED_EARLY
 from ai_lib._core.framing import Framer, make_framer
-from ai_lib._core.http import DEFAULT_LIMITS, SizeLimits
+from ai_lib._core.http import DEFAULT_LIMITS, SizeLimits, too_large
 from ai_lib._core.inflate import Inflater
 from ai_lib._core.secrets import redact
 
@@ -48,10 +47,6 @@ _EVENT_STARTS = {"sse": _SSE_STARTS, "sse_or_json_array": _SSE_STARTS + b"["}
 _JSON_TYPES = frozenset({"application/json", "application/problem+json", "text/json"})
 _PADDING = b" \t\r\n\xef\xbb\xbf"
 _PADDING_LIMIT = 64 * 1024
-
-
-def _too_large(limit: int) -> ResponseTooLargeError:
-    return ResponseTooLargeError(f"The answer is larger than {limit:,} bytes.")
 
 
 @attrs.define(eq=False, repr=False)
@@ -80,7 +75,7 @@ class _WholeBody:
         self._body += data
         if len(self._body) > self._limit:
             self._body.clear()
-            self.error = _too_large(self._limit)
+            self.error = too_large(self._limit)
         return []
 
     def close(self) -> list[Frame]:
@@ -288,7 +283,7 @@ class ChunkDecoder:
         if self._parser.done:
             self._finish()
         elif self._answer.room < 0:
-            self._fail(_too_large(self._limits.answer))
+            self._fail(too_large(self._limits.answer))
         elif self._broken is not None:
             self._fail(self._broken)
         elif self._inbox or self._inflater.pending:
