@@ -77,6 +77,8 @@ class DocsServer(faults.FaultServer):
         return {
             **{f"{name}_BASE_URL": self.url for name in names},
             **{f"{name}_API_KEY": f"key-of-{name.lower()}" for name in names},
+            "GATEWAY_URL": self.url,
+            "GATEWAY_KEY": "key-of-gateway",
             "PARROT_BASE_URL": f"{self.origin}/parrot",
             "TOGETHER_BASE_URL": self.batches.base_url("openai"),
             "TOGETHER_API_KEY": "key-of-together",
