@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -50,6 +51,33 @@ def test_no_key_is_shown(environ, arguments):
 
     assert "GROQ_API_KEY" in out
     assert "key-of-groq" not in out + err
+
+
+def test_provider_of_a_package_is_listed(environ, tmp_path):
+    """
+    What an installed package adds is listed; one that is broken is told of, and hides no other.
+    """
+    points = {"gateway": "gateway:GATEWAY", "broken": "gateway:NOTHING"}
+    info = tmp_path / "gateway-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: gateway\nVersion: 1.0\n"
+    )
+    lines = [f"{name} = {value}\n" for name, value in points.items()]
+    (info / "entry_points.txt").write_text("[ai_lib.providers]\n" + "".join(lines))
+    (tmp_path / "gateway.py").write_text(
+        "from ai_lib import ProviderSpec\n"
+        "GATEWAY = ProviderSpec(id='gateway', dialect='openai_chat',\n"
+        "    base_url='https://llm.example.com/v1', key_required=False)\n"
+    )
+    places = [str(tmp_path), *filter(None, [environ.get("PYTHONPATH")])]
+    changed = {**environ, "PYTHONPATH": os.pathsep.join(places)}
+
+    code, out, err = terminals.run("providers", "gateway", environ=changed)
+
+    assert code == 0
+    assert ["gateway", "openai_chat"] == out.splitlines()[1].split()[:2]
+    assert "'broken' (gateway:NOTHING) cannot be loaded" in err
 
 
 def test_providers_as_json_say_which_variable_is_set(environ):

@@ -98,6 +98,18 @@ def no_such_proxy(pair, _server):
     pair.client(provider="groq", proxy=proxy, retry=THREE).chat_completion(ask())
 
 
+def by_proxy(step):
+    """
+    Make a situation: a call by a proxy that answers with this step.
+    """
+
+    def situation(pair, server):
+        server.script(step)
+        pair.client(provider="groq", proxy=server.origin).chat_completion(ask())
+
+    return situation
+
+
 def limited(pair, server):
     """
     Call twice where one a minute is allowed, and nobody waits a minute.
@@ -154,11 +166,16 @@ SITUATIONS = {
     "groq answered 404:": call(model("m")),
     "groq answered 400": call(faults.refusal(400)),
     "groq answered 429": call(faults.refusal(429, headers={"retry-after": "3600"})),
+    "answered 429:": call(
+        faults.refusal(429, headers={"retry-after-ms": "20"}), retry=THREE
+    ),
     "groq answered 503": call(faults.refusal(503), retry=THREE),
     "groq answered 500": call(faults.refusal(500), retry=THREE),
     "no connection: connection refused": nothing_listens,
     "there is no such host name": no_such_host,
     "no connection through the proxy": no_such_proxy,
+    "it answered": by_proxy(faults.reply(status=502)),
+    "it asks for a user": by_proxy(faults.reply(status=407)),
     "no connection within": nothing_accepts,
     "no whole answer within": call(
         faults.raw(faults.stall), retry=THREE, timeout=Timeout(attempt=0.1)

@@ -67,8 +67,10 @@ def fits(words: list[str], *texts: str | None) -> bool:
 
 
 def _run(options: Namespace) -> int:
-    from ai_lib._core.registry import providers
+    from ai_lib._core.registry import load_installed, providers
 
+    for error in load_installed():
+        note(str(error))
     found = [
         described
         for spec in providers()

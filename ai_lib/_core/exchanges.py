@@ -172,7 +172,8 @@ class Exchanges:
         route = self.route.suited(request, model)
         route = changed(route, target=changed(route.target, model=model))
         encoded = self._encode(route, request, stream=stream)
-        return self._ready(route, encoded, route.key.secret if route.key else None)
+        secret = route.key.secret if route.key else None
+        return self._ready(route, encoded, secret, stream=stream and not encoded.whole)
 
     def _encode(
         self, route: Route, request: ChatCompletionRequest, *, stream: bool

@@ -27,6 +27,8 @@ from ai_lib._core.record import Record
 from ai_lib._core.secrets import Secret, as_key, check_base_url, redact
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from ai_lib._core.dialects import Dialect
 
 Environ = Mapping[str, str] | None
@@ -279,23 +281,43 @@ def find_provider(name: str | ProviderSpec) -> ProviderSpec:
     )
 
 
-def _from_entry_point(name: str) -> ProviderSpec | None:
+def load_installed() -> list[ConfigurationError]:
+    """
+    Load every provider that an installed package brings, for those who list them.
+
+    Returns:
+        What is wrong with those that cannot be loaded.
+    """
+    wrong = []
+    for entry in _entry_points():
+        try:
+            find_provider(entry.name)
+        except ConfigurationError as error:
+            wrong.append(error)
+    return wrong
+
+
+def _entry_points() -> EntryPoints:
     from importlib.metadata import entry_points
 
-    for entry in entry_points(group="ai_lib.providers"):
+    return entry_points(group="ai_lib.providers")
+
+
+def _from_entry_point(name: str) -> ProviderSpec | None:
+    for entry in _entry_points():
         if _plain(entry.name) == _plain(name):
             break
     else:
         return None
     try:
-        loaded: Any = entry.load()
-    except (ImportError, AttributeError) as error:
+        spec: Any = entry.load()
+        if callable(spec):
+            spec = spec()
+    except Exception as error:  # another's code may fail in any way
         raise ConfigurationError(
-            f"The entry point {entry.name!r} ({entry.value}) cannot be loaded: {error}"
+            f"The entry point {entry.name!r} ({entry.value}) cannot be loaded:"
+            f" {type(error).__name__}: {error}"
         ) from error
-    spec = loaded if isinstance(loaded, ProviderSpec) else None
-    if spec is None and callable(loaded):
-        spec = loaded()
     if not isinstance(spec, ProviderSpec):
         raise ConfigurationError(
             f"The entry point {entry.name!r} ({entry.value}) gives no ProviderSpec."

@@ -1079,7 +1079,7 @@ def test_arguments_nested_beyond_reason_cannot_be_read():
     What cannot be written as JSON again is no argument.
     """
     args = {}
-    for _ in range(5000):
+    for _ in range(100_000):
         args = {"a": args}
     call = _Call(place=0, id="a", name="f", args=args)
 

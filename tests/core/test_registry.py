@@ -20,6 +20,7 @@ from ai_lib._core.registry import (
     dialect_named,
     find_provider,
     first_configured,
+    load_installed,
     providers,
     register_dialect,
     register_provider,
@@ -233,7 +234,8 @@ def test_entry_point_adds_a_provider(entry_points, give):
     ("given", "words"),
     [
         pytest.param(ImportError("no module x"), "cannot be loaded", id="import"),
-        pytest.param(AttributeError("x"), "cannot be loaded", id="attribute"),
+        pytest.param(SyntaxError("x"), "cannot be loaded: SyntaxError", id="syntax"),
+        pytest.param(lambda: 1 / 0, "cannot be loaded: ZeroDiv", id="broken function"),
         pytest.param("a string", "gives no ProviderSpec", id="string"),
         pytest.param(lambda: None, "gives no ProviderSpec", id="function of nothing"),
         pytest.param(attrs.evolve(ACME, name="Evil"), "is taken", id="taken id"),
@@ -249,6 +251,19 @@ def test_entry_point_that_gives_no_new_record_is_refused(entry_points, given, wo
         find_provider("plug")
 
     assert ACME is find_provider("acme_ai")
+
+
+def test_installed_providers_are_loaded_for_a_list(entry_points):
+    """
+    Who lists providers has those of packages too, and is told of what cannot be loaded.
+    """
+    spec = attrs.evolve(ACME, id="plugged_in", aliases=())
+    entry_points.offered.update({"broken": ImportError("no x"), "plugged-in": spec})
+
+    wrong = load_installed()
+
+    assert spec in providers()
+    assert ["'broken'"] == [str(one).split()[3] for one in wrong]
 
 
 def test_known_provider_asks_no_entry_point(entry_points):

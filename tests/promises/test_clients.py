@@ -67,6 +67,39 @@ def test_client_without_a_model_can_be_shown(twin):
     assert "azure_openai" in repr(client)
 
 
+#: What a connection adds of its own, whatever is asked.
+FRAMING = {"host", "content-length", "connection"}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["answer", "stream"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "replicate"])
+def test_prepared_request_is_what_is_sent(twin, server, provider, stream):
+    """
+    ``prepare`` shows the request that goes out, to the byte; the key's header alone is added when it is sent.
+    """
+    client = twin.client(server, provider=provider)
+    request = ChatCompletionRequest("meta/m", [Message.user("hi")], max_tokens=5)
+    server.script(faults.refusal(400))
+
+    prepared = client.prepare(request, stream=stream)
+    with pytest.raises(ai_lib.InvalidRequestError):
+        if stream:
+            client.chat_completion_stream(request).until_done()
+        else:
+            client.chat_completion(request)
+
+    (sent,) = server.requests
+    shown = {name.lower(): value for name, value in prepared.headers.items()}
+    key = prepared.credential.header.lower()
+    assert (prepared.method, prepared.url) == (sent.method, server.origin + sent.path)
+    assert prepared.body == sent.body
+    assert shown == {
+        name: value
+        for name, value in sent.headers.items()
+        if name not in {*FRAMING, key}
+    }
+
+
 def test_headers_of_the_caller_are_not_shown(twin):
     """
     The repr of a prepared request names headers, and shows no value.
