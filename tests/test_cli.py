@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -256,6 +257,23 @@ def test_json_is_the_whole_response(run):
     assert (code, err) == (0, "")
     assert response["choices"][0]["message"]["content"] == "Hello!"
     assert response["usage"]["total_tokens"] == 5
+
+
+@pytest.mark.parametrize("how", [[], ["--no-stream"], ["--json"]])
+def test_dry_run_prints_what_the_same_command_sends(run, chat, how):
+    """
+    --dry-run prints a command for curl with the key's variable, and sends nothing.
+    """
+    words = ["chat", "-p", "groq", "--max-tokens", "9", *how, 'It\'s "so".']
+
+    code, out, err = run(*words[:3], "--dry-run", *words[3:])
+    printed = shlex.split(out)
+    before = len(chat.bodies)
+    run(*words)
+
+    assert (code, err, before) == (0, "", 0)
+    assert "Authorization: Bearer $GROQ_API_KEY" in printed
+    assert json.loads(printed[printed.index("--data-binary") + 1]) == chat.bodies[0]
 
 
 @pytest.mark.parametrize(

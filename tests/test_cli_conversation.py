@@ -143,6 +143,7 @@ def test_options_that_do_not_go_together_are_refused(run):
     A conversation is no JSON object, and reads standard input itself.
     """
     assert 2 == run("-i", "--json")[0]
+    assert 2 == run("-i", "--dry-run")[0]
     assert 2 == run("-i", "-")[0]
 
 

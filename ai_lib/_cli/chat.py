@@ -35,6 +35,7 @@ examples:
   ai-lib chat -a photo.png "What is in this picture?"
   ai-lib chat -p local -m some-model.gguf "Say hello."
   ai-lib chat --json "Name three primes." | jq .usage
+  ai-lib chat --dry-run -p groq "Name three primes."
   ai-lib chat -i --save talk.json
   ai-lib chat -i --resume talk.json --save talk.json
 
@@ -90,6 +91,11 @@ def add(commands: Commands) -> None:
         "--json",
         action="store_true",
         help="print the whole response as one JSON object (implies --no-stream)",
+    )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="print what would be sent, as a command for curl without the key; send nothing",
     )
 
 
@@ -199,6 +205,8 @@ def _run(options: Namespace) -> int:
 
             return Conversation(client, who, talk, options).run(prompt, parts)
         asked = question(prompt, parts)
+        if options.dry_run:
+            return _show_request(client, talk.request(asked), options)
         response = _ask_once(client, talk.request(asked), options)
         if options.save:
             talk.messages += [asked, response.message]
@@ -215,6 +223,8 @@ def _check(options: Namespace) -> None:
         options.fail("--json is for one question, not for a conversation")
     if options.interactive and "-" in options.prompt:
         options.fail("- and --interactive would both read standard input")
+    if options.interactive and options.dry_run:
+        options.fail("--dry-run is for one question, not for a conversation")
 
 
 def _begun(options: Namespace) -> tuple[Talk, list[Part]]:
@@ -235,6 +245,17 @@ def _begun(options: Namespace) -> tuple[Talk, list[Part]]:
     if options.system:
         talk.instruct(text_of(options.system))
     return talk, parts
+
+
+def _show_request(
+    client: AiClient, request: ChatCompletionRequest, options: Namespace
+) -> int:
+    streams = not (options.no_stream or options.json)
+    prepared = client.prepare(request, stream=streams)
+    for warning in prepared.warnings:
+        note(f"warning: {warning}")
+    print(prepared.to_curl(), flush=True)
+    return 0
 
 
 def _ask_once(
