@@ -81,12 +81,11 @@ def test_prepared_request_is_what_is_sent(twin, server, provider, stream):
     request = ChatCompletionRequest("meta/m", [Message.user("hi")], max_tokens=5)
     server.script(faults.refusal(400))
 
+    call = client.chat_completion_stream if stream else client.chat_completion
+
     prepared = client.prepare(request, stream=stream)
     with pytest.raises(ai_lib.InvalidRequestError):
-        if stream:
-            client.chat_completion_stream(request).until_done()
-        else:
-            client.chat_completion(request)
+        call(request)
 
     (sent,) = server.requests
     shown = {name.lower(): value for name, value in prepared.headers.items()}
