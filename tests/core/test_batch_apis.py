@@ -585,6 +585,20 @@ def test_answer_without_a_status_is_no_status(api):
             )
 
 
+def test_count_beyond_reason_is_none():
+    """
+    A count that no counter holds ends no batch.
+    """
+    target = ResolvedTarget(spec=SPECS["gemini"], base_url="https://x.example/v1")
+    job = ProviderJob(provider="gemini", base_url="", id="batches/j", marks=())
+    stats = {"requestCount": "9" * 5000, "successfulRequestCount": "3"}
+    body = {"metadata": {"state": "BATCH_STATE_RUNNING", "batchStats": stats}}
+
+    found = batch_api_named("gemini").read_status(target, job, body)
+
+    assert (None, 3) == (found.total, found.done)
+
+
 @every_api
 @pytest.mark.parametrize("entry", [None, [], {}, "x", {"custom_id": 3.5j}, {"key": []}])
 def test_result_without_a_name_is_passed_over(api, entry):
@@ -666,6 +680,37 @@ def test_result_that_is_too_large_says_so(server):
 
     assert here.told[0].text == "echo one"
     assert type(here.told[1]) is ResponseTooLargeError
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"logprob": -Infinity',
+        '"logprob": NaN',
+        r'"text": "\ud800"',
+        '"x": ' + "[" * 999,
+    ],
+    ids=["infinity", "nan", "surrogate", "deep"],
+)
+def test_odd_result_touches_no_other(server, odd):
+    """
+    What is no strict JSON in one result, such as the logarithm of a probability of nought, keeps nobody from the others.
+    """
+    here = desk(server, "openai")
+    here.submit(asked("one", "odd"))
+    kept = server.keep
+
+    def keep(lines):
+        name = kept(lines)
+        head = b'"index": 0, ' + odd.encode()
+        server.files[name] = server.files[name].replace(b'"index": 0', head, 1)
+        return name
+
+    server.keep = keep
+    here.collect()
+
+    assert "echo one" == here.told[0].text
+    assert {0, 1} == set(here.told)
 
 
 def test_results_are_never_in_memory_at_once(server):

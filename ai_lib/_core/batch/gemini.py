@@ -225,7 +225,12 @@ def read_status(
 
 def _whole_numbers(stats: dict[str, Any]) -> dict[str, int]:
     # 64-bit numbers are strings in Google's JSON.
-    return {name: int(text) for name, text in stats.items() if str(text).isdecimal()}
+    found = {name: str(text) for name, text in stats.items()}
+    return {
+        name: int(text)
+        for name, text in found.items()
+        if text.isdecimal() and len(text) < 20
+    }
 
 
 def _file_request(target: ResolvedTarget, file: str) -> HttpRequest:

@@ -9,7 +9,6 @@ call that ``call`` is then.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
@@ -37,7 +36,7 @@ from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.dialects._hints import request_id_of
-from ai_lib._core.dialects._shared import Adjustments, bounded
+from ai_lib._core.dialects._shared import Adjustments, bounded, decode_json
 from ai_lib._core.errors import (
     AiLibError,
     ApiError,
@@ -450,8 +449,8 @@ class ProviderRun:
     def _take_lines(self, lines: list[bytes]) -> None:
         for line in lines:
             try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
+                entry = decode_json(line)
+            except ValueError:
                 continue  # whose it is cannot be told: the item ends as not mentioned
             self._take(entry)
 
