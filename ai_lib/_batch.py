@@ -18,7 +18,7 @@ from ai_lib._core.errors import AiLibError, StreamCancelledError
 from ai_lib._core.flow import Flow
 
 if TYPE_CHECKING:
-    from ai_lib._core.batch.provided import Provide
+    from ai_lib._core.batch.provided import Provide, ProvidedBatch
     from ai_lib._host.journal import Journal
     from ai_lib._host.progress import Progress
 
@@ -59,6 +59,7 @@ class BatchRun:
         self._journal: Journal | None = None
         self._progress = progress
         self._provide = provide
+        self._provided: ProvidedBatch | None = None
         self._changed = threading.Condition()
         self._drawing = threading.Lock()
         self._workers = self._busy = 0
@@ -123,8 +124,10 @@ class BatchRun:
         With ``mode="provider"`` the provider is asked to end its jobs, and what it has finished by then is
         waited for; a second time that is not.
         """
-        self._cancelled = True
+        again, self._cancelled = self._cancelled, True
         self._stop(None)
+        if again and self._provided is not None:
+            self._provided.cut()
 
     def __enter__(self) -> Self:
         return self
@@ -255,6 +258,7 @@ class BatchRun:
             self._busy += 1
         try:
             batch = provide.batch(self._plan, self._changed, self._tell, self._journal)
+            self._provided = batch
             call = provide.call()
             try:
                 self._follow(batch.work(call), call, stoppable=True)
@@ -263,6 +267,10 @@ class BatchRun:
                 call = provide.call(None if cancelled else _PATIENCE)
                 with suppress(StreamCancelledError):
                     self._follow(batch.stop(call, cancelled=cancelled), call)
+            except BaseException as error:
+                call = provide.call(_PATIENCE)
+                self._follow(batch.give_up(call, error), call)
+                raise
         finally:
             with self._changed:
                 self._busy -= 1

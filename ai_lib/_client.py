@@ -24,6 +24,7 @@ from ai_lib._core.errors import ClientClosedError
 from ai_lib._core.flow import (
     Close,
     Effect,
+    Finish,
     Flow,
     Join,
     Keep,
@@ -618,6 +619,9 @@ class AiClient:
                 return take(slots, call)
             case Keep(function):
                 return function()
+            case Finish(flow, own):
+                call.check()
+                return self._run(flow, own)
             case Join(promise):
                 return join(promise, call)
             case Note(function):

@@ -24,7 +24,7 @@ from ai_lib._core.flow import Flow
 from ai_lib_async._wait import keep, running_loop, soon, spawn
 
 if TYPE_CHECKING:
-    from ai_lib._core.batch.provided import Provide
+    from ai_lib._core.batch.provided import Provide, ProvidedBatch
     from ai_lib._host.journal import Journal
     from ai_lib._host.progress import Progress
 
@@ -63,6 +63,7 @@ class BatchRun:
         self._journal: Journal | None = None
         self._progress = progress
         self._provide = provide
+        self._provided: ProvidedBatch | None = None
         self._loop: Any = None
         self._changed: anyio.Event
         self._scope: anyio.CancelScope
@@ -140,8 +141,10 @@ class BatchRun:
         With ``mode="provider"`` the provider is asked to end its jobs, and what it has finished by then is
         waited for; a second time that is not.
         """
-        self._cancelled = True
+        again, self._cancelled = self._cancelled, True
         self._stop()
+        if again and self._provided is not None:
+            self._provided.cut()
 
     def _stop(self) -> None:
         self._plan.stopped = True
@@ -170,6 +173,10 @@ class BatchRun:
         if self._ended is not None:
             with anyio.CancelScope(shield=True):
                 self._scope.cancel()
+                with anyio.move_on_after(_PATIENCE):
+                    await self._ended.wait()
+                if self._provided is not None:
+                    self._provided.cut()
                 await self._ended.wait()
 
     def __del__(self) -> None:
@@ -250,6 +257,7 @@ class BatchRun:
         Have the provider work everything off.
         """
         batch = provide.batch(self._plan, nullcontext(), self._tell, self._journal)
+        self._provided = batch
         call = provide.call()
         try:
             await self._follow(batch.work(call), call, stoppable=True)
@@ -264,6 +272,11 @@ class BatchRun:
                 await self._follow(batch.stop(call, cancelled=cancelled), call)
             if not stopped:
                 raise
+        except BaseException as error:
+            call = provide.call(_PATIENCE)
+            with anyio.CancelScope(shield=True):
+                await self._follow(batch.give_up(call, error), call)
+            raise
 
     async def _follow(
         self, flow: Flow[None], call: Call, *, stoppable: bool = False

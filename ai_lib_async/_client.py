@@ -24,6 +24,7 @@ from ai_lib._core.errors import ClientClosedError
 from ai_lib._core.flow import (
     Close,
     Effect,
+    Finish,
     Flow,
     Join,
     Keep,
@@ -50,7 +51,7 @@ from ai_lib._core.timeouts import Timeout
 from ai_lib._host import open_journal, open_progress, serve, sign
 from ai_lib._host.errand import Errand
 from ai_lib_async._stream import ChatCompletionStream
-from ai_lib_async._wait import aside, compete, join, keep, pause, take
+from ai_lib_async._wait import aside, compete, finish, join, keep, pause, take
 
 if TYPE_CHECKING:
     import httpx
@@ -607,6 +608,9 @@ class AiClient:
                 return await take(slots, call)
             case Keep(function):
                 return await keep(function)
+            case Finish(flow, own):
+                call.check()
+                return await finish(partial(self._run, flow, own))
             case Join(promise):
                 return await join(promise, call)
             case Note(function):

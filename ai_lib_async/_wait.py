@@ -177,6 +177,17 @@ async def keep(function: Callable[[], T]) -> T:
     return results.pop()
 
 
+async def finish(function: Callable[[], Awaitable[T]]) -> T:
+    """
+    Wait for what *function* promises, whatever is cancelled from now on.
+    """
+    results: list[T] = []
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    with anyio.CancelScope(shield=True):
+        results.append(await function())
+    return results.pop()
+
+
 def running_loop() -> Any:
     """
     Give the event loop, or what stands for it under trio: it can be called from other threads.

@@ -33,6 +33,7 @@ from ai_lib._core.http import (
 from ai_lib._core.record import Record
 
 if TYPE_CHECKING:
+    from ai_lib._core.call import Call
     from ai_lib._core.racing import Race
     from ai_lib._core.slots import Slots
 
@@ -114,6 +115,17 @@ class Keep(Record):
     function: Callable[[], Any]
 
 
+@attrs.frozen(eq=False, repr=False)
+class Finish(Record):
+    """
+    Run a flow under a call of its own to its end, whatever else is cancelled meanwhile; the reply is what it returns.
+    Nothing is begun for a call that was cancelled before.
+    """
+
+    flow: Flow[Any]
+    call: Call
+
+
 class Promise(Protocol):
     """
     What an executor gives for a function that it will call: a ``concurrent.futures.Future``, or one like it.
@@ -153,7 +165,9 @@ class Take(Record):
     slots: Slots
 
 
-Effect = Union[Send, Read, Close, Sleep, Run, Note, Keep, Join, Take, "Race[Any]"]
+Effect = Union[
+    Send, Read, Close, Sleep, Run, Note, Keep, Finish, Join, Take, "Race[Any]"
+]
 Flow = Generator[Effect, Any, T]
 
 

@@ -24,10 +24,12 @@ from ai_lib._core.batch.apis import (
     multipart,
 )
 from ai_lib._core.batch.jobs import Polling, ProviderRun, _Lines
+from ai_lib._core.call import Call
 from ai_lib._core.catalog import CATALOG
 from ai_lib._core.chat import ChatCompletionRequest
 from ai_lib._core.dialects import DIALECTS
 from ai_lib._core.errors import (
+    AiLibError,
     AuthenticationError,
     ConfigurationError,
     InvalidRequestError,
@@ -39,11 +41,12 @@ from ai_lib._core.errors import (
     StreamCancelledError,
     UnsupportedFeatureError,
 )
-from ai_lib._core.flow import Close, Keep, Read, Send, Sleep, read, send
+from ai_lib._core.flow import Close, Finish, Keep, Read, Send, Sleep, read, send
 from ai_lib._core.http import HttpResponse, SizeLimits
 from ai_lib._core.messages import Message
 from ai_lib._core.providers import ResolvedTarget
 from ai_lib._core.registry import dialect_named
+from ai_lib._core.timeouts import Timeout
 
 SPECS = {spec.id: spec for spec in CATALOG}
 every_api = pytest.mark.parametrize("api", BATCH_APIS)
@@ -94,6 +97,8 @@ def perform(effect):
         effect.stream[0].close()
     if isinstance(effect, Keep):
         return effect.function()
+    if isinstance(effect, Finish):
+        return drive(effect.flow)
     return None
 
 
@@ -121,7 +126,7 @@ def drive(flow, naps=None, at_nap=None):
                     at_nap()
             try:
                 reply = perform(effect)
-            except NetworkError as error:
+            except AiLibError as error:
                 effect = flow.throw(error)
             else:
                 effect = flow.send(reply)
@@ -190,7 +195,7 @@ def desk(server, api, *, provider=None, notes=None, limits=None, **terms):
         limits=limits or SizeLimits(),
         reading=lambda _, stream: read(stream),
     )
-    run.call = None
+    run.call = Call(Timeout())
     return Desk(run, told, notes, states)
 
 
@@ -420,6 +425,22 @@ def test_job_is_not_made_twice(server, api):
     here.collect()
 
     assert isinstance(here.told[0], NetworkError)
+    assert "not known" in here.told[0].message
+    assert not here.told[0].is_retryable
+    assert 1 == sum("POST" == method for method, path in server.seen if _makes(path))
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_failure_while_a_job_is_made_is_no_refusal(server, status):
+    """
+    What a gateway says when it has waited in vain tells nothing of the job behind it, so none is made again.
+    """
+    here = desk(server, "openai")
+    server.faults.append((r"POST .*/batches$", status, {}))
+
+    here.submit(asked("one"))
+    here.collect()
+
     assert "not known" in here.told[0].message
     assert not here.told[0].is_retryable
     assert 1 == sum("POST" == method for method, path in server.seen if _makes(path))

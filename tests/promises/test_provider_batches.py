@@ -11,6 +11,7 @@ import textwrap
 import threading
 from pathlib import Path
 
+import attrs
 import pytest
 from batch_server import BatchServer
 from faults import PATIENCE
@@ -23,6 +24,7 @@ from ai_lib import (
     UnsupportedFeatureError,
 )
 from ai_lib._core.batch.apis import BATCH_APIS
+from ai_lib._core.registry import find_provider
 from ai_lib._host.journal import Journal, read_journal
 
 TESTS = Path(__file__).parent.parent
@@ -190,6 +192,200 @@ def test_batch_without_a_journal_is_not_left_to_cost(twin, provider):
     left.leave()
 
     assert [True] == [job["cancelled"] for job in provider.jobs.values()]
+
+
+def busy(provider):
+    """
+    Hold up whoever makes a job, once it is made; gives what tells of it, and what lets go.
+    """
+    made, go_on = threading.Event(), threading.Event()
+    make = provider.make
+
+    def make_slowly(entries, body):
+        name = make(entries, body)
+        made.set()
+        go_on.wait(PATIENCE)
+        return name
+
+    provider.make = make_slowly
+    provider.polls = 10**6
+    return made, go_on
+
+
+@every_api
+def test_cancel_reaches_a_job_that_is_being_made(twin, provider, api):
+    """
+    Cancelled while the provider makes a job, the batch hears its name, and has it ended.
+    """
+    made, go_on = busy(provider)
+    running = Leaving(twin, client_of(twin, provider, api), [ask("one")])
+    assert made.wait(PATIENCE)
+
+    running.run.cancel()
+    go_on.set()
+    running.join()
+
+    assert [True] == [job["cancelled"] for job in provider.jobs.values()]
+
+
+def test_job_that_is_being_made_is_noted(twin, provider, tmp_path):
+    """
+    Left while the provider makes a job, the batch notes it all the same.
+    """
+    journal = tmp_path / "run.jsonl"
+    made, go_on = busy(provider)
+    left = Leaving(twin, client_of(twin, provider), [ask("one")], journal=journal)
+    assert made.wait(PATIENCE)
+    leaver = threading.Thread(target=left.leave)
+
+    leaver.start()
+    eventually(lambda: left.run._plan.stopped)
+    go_on.set()
+    leaver.join()
+
+    assert ["provider batch job-1"] == list(notes_of(journal))
+
+
+def test_second_cancel_waits_for_nothing(twin, provider):
+    """
+    Who cancels twice does not wait for a job that is being made.
+    """
+    made, go_on = busy(provider)
+    running = Leaving(twin, client_of(twin, provider), [ask("one")])
+    assert made.wait(PATIENCE)
+
+    running.run.cancel()
+    running.run.cancel()
+    running.join()
+
+    assert isinstance(running.items[0].error, StreamCancelledError)
+    go_on.set()
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answers", "refuses"])
+def test_error_of_the_iterable_leaves_nothing_to_cost(pair, provider, answers):
+    """
+    Without a journal, jobs that were made before the caller's iterable failed are ended, or named.
+    """
+    provider.polls = 10**6
+    if not answers:
+        provider.faults += [(r"POST .*/cancel$", 401, {})]
+
+    def questions():
+        yield ask("one")
+        yield ask("two")
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone") as caught:
+        split_client(pair, provider).chat_completion_batch(questions(), mode="provider")
+
+    assert [answers] == [job["cancelled"] for job in provider.jobs.values()]
+    assert answers == (not hasattr(caught.value, "__notes__"))
+    assert answers or "job-1; there is no journal" in caught.value.__notes__[0]
+
+
+def split_client(twin, provider):
+    """
+    Make a client that puts each request into a job of its own.
+    """
+    spec = find_provider("openai")
+    single = attrs.evolve(spec, batch=attrs.evolve(spec.batch, max_requests=1))
+    return twin.client(provider=single, base_url=provider.base_url("openai"))
+
+
+def test_job_that_cannot_be_noted_is_ended(pair, provider, tmp_path):
+    """
+    When the disk is full a job that was just made is ended: the journal does not know it.
+    """
+    resource = pytest.importorskip("resource")
+    journal = tmp_path / "run.jsonl"
+    Journal.open(journal).close()
+    client = client_of(pair, provider)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    full = (journal.stat().st_size + 9, usual[1])
+    resource.setrlimit(resource.RLIMIT_FSIZE, full)
+
+    try:
+        with pytest.raises(OSError, match="too large"):
+            client.chat_completion_batch([ask("one")], mode="provider", journal=journal)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        signal.signal(signal.SIGXFSZ, before)
+
+    assert [True] == [job["cancelled"] for job in provider.jobs.values()]
+    assert {} == notes_of(journal)
+
+
+def test_equal_requests_of_several_jobs_are_found_again(pair, provider, tmp_path):
+    """
+    Of equal requests one was answered, in a job of its own: the others' jobs are taken up all the same.
+    """
+    journal = tmp_path / "run.jsonl"
+    provider.polls = 0
+    state = provider.state
+    provider.state = lambda name: state(name) if name == "job-2" else "running"
+    requests = [ask("one")] * 3
+    left = Leaving(pair, split_client(pair, provider), requests, journal=journal)
+    eventually(lambda: left.items)
+    left.leave()
+    provider.state = state
+
+    items = split_client(pair, provider).chat_completion_batch(
+        requests, mode="provider", journal=journal
+    )
+
+    assert [True] * 3 == [item.ok for item in items]
+    assert 3 == provider.made()
+    assert {} == notes_of(journal)
+
+
+@every_api
+def test_answers_that_nobody_asked_for_are_there_next_time(
+    pair, provider, api, tmp_path
+):
+    """
+    With fewer requests than before the job stays noted, so that what it has answered for the others is not paid for anew.
+    """
+    journal = tmp_path / "run.jsonl"
+    provider.polls = 10**6
+    requests = [ask(str(number)) for number in range(4)]
+    client = client_of(pair, provider, api)
+    left = Leaving(pair, client, requests, journal=journal)
+    eventually(lambda: any(job["asked"] for job in provider.jobs.values()))
+    left.leave()
+    provider.polls = 0
+    some = client.chat_completion_batch(requests[:1], mode="provider", journal=journal)
+
+    items = client.chat_completion_batch(requests, mode="provider", journal=journal)
+
+    assert "echo 0" == some[0].response.text
+    assert [f"echo {number}" for number in range(4)] == [
+        item.response.text for item in items
+    ]
+    assert 1 == provider.made()
+    assert {} == notes_of(journal)
+
+
+def test_job_elsewhere_is_told(pair, provider, tmp_path, caplog):
+    """
+    A journal's jobs at another provider are neither taken up nor forgotten, and the batch says so.
+    """
+    journal = tmp_path / "run.jsonl"
+    provider.polls = 10**6
+    left = Leaving(pair, client_of(pair, provider), [ask("one")], journal=journal)
+    eventually(lambda: any(job["asked"] for job in provider.jobs.values()))
+    left.leave()
+    provider.polls = 0
+    caplog.clear()
+
+    items = client_of(pair, provider, "mistral").chat_completion_batch(
+        [ask("one")], mode="provider", journal=journal
+    )
+
+    assert items[0].ok
+    assert any("(job-1)" in one.message for one in caplog.records)
+    assert ["provider batch job-1"] == list(notes_of(journal))
 
 
 def test_identical_requests_are_submitted_once(pair, provider):

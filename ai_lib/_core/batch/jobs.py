@@ -9,7 +9,7 @@ call that ``call`` is then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ import attrs
 from ai_lib._core.batch.apis import (
     Aimed,
     BatchApi,
+    Exchange,
     JobInput,
     JobStatus,
     Problem,
@@ -44,13 +45,15 @@ from ai_lib._core.errors import (
     InvalidResponseError,
     NetworkError,
     NotFoundError,
+    OverloadedError,
     RequestTimeoutError,
     ResponseTooLargeError,
+    ServerError,
     StreamCancelledError,
     UnsupportedFeatureError,
 )
 from ai_lib._core.failures import bare
-from ai_lib._core.flow import Close, Flow, Keep, Sleep
+from ai_lib._core.flow import Close, Finish, Flow, Keep, Sleep
 from ai_lib._core.http import (
     DEFAULT_LIMITS,
     ByteStream,
@@ -132,6 +135,30 @@ class _Open:
     size: int = 0
 
 
+@attrs.define
+class _Names:
+    """
+    The numbers of requests of one content.
+
+    Attributes:
+        recalled: How many were answered in an earlier run.
+
+        seen: How many there were, those too.
+
+        old: From where on a number is looked for that a job of an earlier run holds.
+
+        new: Likewise, that none holds.
+
+        spare: How many answers came that nobody asked for.
+    """
+
+    recalled: int = 0
+    seen: int = 0
+    old: int = 0
+    new: int = 0
+    spare: int = 0
+
+
 @attrs.define(kw_only=True, repr=False)
 class ProviderRun:
     """
@@ -163,6 +190,8 @@ class ProviderRun:
         jobs: Those under way.
 
         call: What its flows run under.
+
+        making: What a job is being made under, which is not cut short with *call*; ``None``: none is.
     """
 
     target: ResolvedTarget
@@ -177,12 +206,15 @@ class ProviderRun:
     reading: Callable[[Call, ByteStream], Flow[bytes]]
     jobs: list[ProviderJob] = attrs.field(factory=list, init=False)
     call: Call = attrs.field(init=False)
+    making: Call | None = attrs.field(default=None, init=False)
     _terms: BatchTerms = attrs.field(init=False)
     _api: BatchApi = attrs.field(init=False)
     _entries: dict[str, _Entry] = attrs.field(factory=dict, init=False)
     _finished: Finished = attrs.field(factory=list, init=False)
-    _counts: dict[bytes, int] = attrs.field(factory=dict, init=False)
+    _names: dict[bytes, _Names] = attrs.field(factory=dict, init=False)
     _known: set[bytes] = attrs.field(factory=set, init=False)
+    _claimed: set[bytes] = attrs.field(factory=set, init=False)
+    _spare: bool = attrs.field(default=False, init=False)
     _filling: dict[tuple[str, ...], _Open] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -209,7 +241,7 @@ class ProviderRun:
         Put a request into a job, if none of an earlier run holds it; one that is full is submitted.
         """
         try:
-            custom_id = _custom_id(request, self._counts)
+            custom_id = self._custom_id(request)
             aimed, encoded = self._encode(request)
         except AiLibError as error:
             yield from self.tell([(index, bare(error))])
@@ -227,6 +259,39 @@ class ProviderRun:
         opened.entries.append(entry)
         opened.ids.append(custom_id)
         opened.size += len(entry) + 1
+
+    def recalled(self, request: ChatCompletionRequest) -> None:
+        """
+        Count a request that an earlier run answered, if it may stand in a job of that run.
+        """
+        if self._known:
+            names = self._names.setdefault(content_key(request), _Names())
+            names.recalled += 1
+            names.seen += 1
+
+    def _custom_id(self, request: ChatCompletionRequest) -> str:
+        """
+        Name a request by its content, and a number to tell it from others like it: one that a job of an earlier run
+        holds, while there are such. Letters, digits and a hyphen, below 64: what the strictest takes.
+
+        Of those that such jobs held, what was recalled and what comes before this one are all that need not be held
+        any more: so far it is looked.
+        """
+        key = content_key(request)
+        names = self._names.setdefault(key, _Names())
+        last, names.seen = names.seen, names.seen + 1
+        named = partial("{}-{}".format, key.hex())
+        if self._known:
+            while names.old <= last and mark_of(named(names.old)) not in self._known:
+                names.old += 1
+            if names.old <= last:
+                names.old += 1
+                self._claimed.add(mark_of(named(names.old - 1)))
+                return named(names.old - 1)
+            while mark_of(named(names.new)) in self._known:
+                names.new += 1
+        names.new += 1
+        return named(names.new - 1)
 
     def submit(self) -> Flow[None]:
         """
@@ -349,15 +414,15 @@ class ProviderRun:
             if self.jobs:
                 yield Sleep(max(next(waits), asked_to_wait))
 
-    def cancel(self) -> Flow[None]:
+    def cancel(self, jobs: Iterable[ProviderJob] | None = None) -> Flow[None]:
         """
-        Ask that every job end early; ``collect`` brings what was finished.
+        Ask that *jobs*, by default all, end early; ``collect`` brings what was finished.
 
         Raises:
             AiLibError: The first that could not be asked; the others were.
         """
         failed: AiLibError | None = None
-        for job in self.jobs:
+        for job in self.jobs if jobs is None else jobs:
             try:
                 request = cancel_request(self._api, self.target, job)
                 yield from self._again(request, False)
@@ -386,6 +451,7 @@ class ProviderRun:
         """
         Tell of every item of a job that is over.
         """
+        self._spare = False
         for entry in status.entries:
             self._take(entry)
         yield from self._flush()
@@ -459,11 +525,27 @@ class ProviderRun:
         Tell of the item that one result is about, if it was not told of.
         """
         result = self._api.decode_result(entry)
-        if result is None or result.custom_id not in self._entries:
+        if result is None:
+            return
+        if result.custom_id not in self._entries:
+            self._pass_over(result)
             return
         self._end(
             result.custom_id, self._outcome(self._entries[result.custom_id], result)
         )
+
+    def _pass_over(self, result: Result) -> None:
+        """
+        Note an answer that no request of this run is there for, and none that was recalled.
+        """
+        mark, answer = mark_of(result.custom_id), result.outcome
+        good = isinstance(answer, HttpResponse) and answer.status < 400
+        if good and mark in self._known and mark not in self._claimed:
+            self._claimed.add(mark)
+            key = bytes.fromhex(result.custom_id.partition("-")[0])
+            names = self._names.setdefault(key, _Names())
+            names.spare += 1
+            self._spare = self._spare or names.spare > names.recalled
 
     def _outcome(self, entry: _Entry, result: Result) -> Outcome:
         """
@@ -498,7 +580,8 @@ class ProviderRun:
         status: JobStatus | None = None,
     ) -> Flow[None]:
         """
-        Tell of what a job says nothing of, and forget it.
+        Tell of what a job says nothing of, and forget it; one that holds answers which nobody asked for this time
+        stays noted.
         """
         places = {mark: place for place, mark in enumerate(job.marks, 1)}
         for custom_id in tuple(self._entries):
@@ -508,7 +591,8 @@ class ProviderRun:
                 self._end(custom_id, outcome or self._silent(job, status, place))
         yield from self._flush()
         self.jobs.remove(job)
-        yield Keep(partial(self.note, job.note, None))
+        if status is None or not self._spare:
+            yield Keep(partial(self.note, job.note, None))
 
     def _silent(
         self, job: ProviderJob, status: JobStatus | None, place: int
@@ -545,11 +629,14 @@ class ProviderRun:
 
     def _once(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
         """
-        Send what makes a job: again only if the provider said that it made none.
+        Send what makes a job, and hear the answer, whatever is cancelled meanwhile; again only if the provider said
+        that it made none.
         """
         try:
-            return (yield from self._tries(request, stream, (ApiError,)))
-        except NetworkError as error:
+            return (yield from self._tries(self._whole, request, stream, _said_no))
+        except (NetworkError, ServerError) as error:
+            if _said_no(error):
+                raise
             words = (
                 "whether the batch was made is not known; look before you send it again"
             )
@@ -557,38 +644,60 @@ class ProviderRun:
             error.retryable = False
             raise
 
+    def _whole(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+        self.making = making = Call(self.call.deadlines.timeout)
+        try:
+            answer: HttpResponse = yield Finish(
+                self.exchange(making, request, stream), making
+            )
+            return answer
+        finally:
+            self.making = None
+
+    def _plainly(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+        return (yield from self.exchange(self.call, request, stream))
+
     def _again(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
         """
         Send what does no harm when it is sent twice.
         """
-        return (yield from self._tries(request, stream, (ApiError, NetworkError)))
+        return (yield from self._tries(self._plainly, request, stream, _may_pass))
 
     def _tries(
         self,
+        send: Exchange,
         request: HttpRequest,
         stream: bool,
-        kinds: tuple[type[AiLibError], ...],
+        passing: Callable[[AiLibError], bool],
     ) -> Flow[HttpResponse]:
         waits = self.polling.waits(self.polling.after_failure)
         for left in range(self.polling.attempts - 1, -1, -1):
             try:
-                return (yield from self.exchange(self.call, request, stream))
-            except kinds as error:
-                if not left or not error.is_retryable:
+                return (yield from send(request, stream))
+            except (ApiError, NetworkError) as error:
+                if not left or not error.is_retryable or not passing(error):
                     raise
-                wait = error.retry_after
-            yield Sleep(max(next(waits), wait or 0.0))
+                wait = max(next(waits), error.retry_after or 0.0)
+                if self.call.deadlines.bounded(wait) < wait:
+                    raise  # it would come too late
+            yield Sleep(wait)
         raise AssertionError  # the last one returns or raises
 
 
-def _custom_id(request: ChatCompletionRequest, counts: dict[bytes, int]) -> str:
+def _may_pass(_: AiLibError) -> bool:
     """
-    Name a request by its content, and how many like it came before: the same after a restart, whatever the
-    order. Letters, digits and a hyphen, below 64: what the strictest takes.
+    Let anything be tried again.
     """
-    key = content_key(request)
-    counts[key] = number = counts.get(key, -1) + 1
-    return f"{key.hex()}-{number}"
+    return True
+
+
+def _said_no(error: AiLibError) -> bool:
+    """
+    Tell whether a provider has done nothing: of a failure of its own, or its gateway's, that is not known.
+    """
+    failed = isinstance(error, ServerError) and (error.status_code or 500) >= 500
+    unknown = failed and not isinstance(error, OverloadedError)
+    return isinstance(error, ApiError) and not unknown
 
 
 def _unanswered(target: ResolvedTarget, why: str) -> AiLibError:

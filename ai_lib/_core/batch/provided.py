@@ -54,10 +54,13 @@ class ProvidedBatch:
         self._records = records
         self._tasks: dict[int, Task] = {}
         self._states: dict[str, JobStatus] = {}
-        note = self._forget if records is None else records.note
-        self._run = make(tell=self._finished, note=note, watch=self._watched)
+        self._noted: set[str] = set()
+        self._run = make(tell=self._finished, note=self._note, watch=self._watched)
         if records is not None:
-            self._run.resume(records.notes)
+            notes = records.notes
+            self._run.resume(notes)
+            self._noted = {job.note for job in self._run.jobs}
+            _warn_of_others(notes.keys() - self._noted)
 
     def work(self, call: Call) -> Flow[None]:
         """
@@ -70,6 +73,8 @@ class ProvidedBatch:
         try:
             while (drawn := self._drawn()) is not None:
                 if isinstance(drawn, Known):
+                    if drawn.recalled:
+                        self._run.recalled(drawn.item.request)
                     yield from self._put([drawn.item], recalled=drawn.recalled)
                 else:
                     self._tasks[drawn.index] = drawn
@@ -79,9 +84,28 @@ class ProvidedBatch:
             self._told()
             yield from self._run.collect()
         except BaseException as error:
-            if words := self._under_way():
+            lost = self._lost()
+            if words := self._under_way([j for j in self._run.jobs if j not in lost]):
                 error.add_note(words)
             raise
+
+    def give_up(self, call: Call, error: BaseException) -> Flow[None]:
+        """
+        Have jobs ended that nobody could find again, after ``work`` was ended by *error*; which is told if they go on.
+        """
+        self._run.call = call
+        try:
+            yield from self._run.cancel(self._lost())
+        except AiLibError as failed:
+            error.add_note(f"{self._under_way(self._lost())} {failed}")
+
+    def cut(self) -> None:
+        """
+        Wait no longer for a job that is being made. Thread-safe.
+        """
+        making = self._run.making
+        if making is not None:
+            making.cancel()
 
     def stop(self, call: Call, *, cancelled: bool) -> Flow[None]:
         """
@@ -95,34 +119,39 @@ class ProvidedBatch:
         """
         self._run.call = call
         try:
-            if cancelled or self._records is None:
-                yield from self._run.cancel()
+            lost = self._lost()
+            yield from self._run.cancel(None if cancelled else lost)
             if cancelled:
                 yield from self._run.collect()
-            elif self._records is None:
-                self._run.jobs.clear()
+            for job in lost if not cancelled else ():
+                self._run.jobs.remove(job)
         except AiLibError as error:
             if cancelled:
                 raise
             _LOGGER.warning("A batch could not be ended: %s", error)
         finally:
-            if words := self._under_way():
+            if words := self._under_way(self._run.jobs):
                 _LOGGER.warning("%s", words)
             self._plan.stage = ""
             yield from self._run.drop()
 
-    def _under_way(self) -> str:
+    def _lost(self) -> list[ProviderJob]:
         """
-        Say which jobs go on without us, and what to do; empty: none.
+        List the jobs under way that no journal tells of.
         """
-        jobs = self._run.jobs
+        return [job for job in self._run.jobs if job.note not in self._noted]
+
+    def _under_way(self, jobs: list[ProviderJob]) -> str:
+        """
+        Say which of *jobs* go on without us, and what to do; empty: none.
+        """
         if not jobs:
             return ""
         names = ", ".join(job.id for job in jobs[:5])
         more = f" and {len(jobs) - 5} more" if len(jobs) > 5 else ""
         what = (
             "there is no journal to find them by"
-            if self._records is None
+            if jobs[0].note not in self._noted
             else "the same batch with the same journal takes them up again"
         )
         return f"Under way at {jobs[0].provider}: {names}{more}; {what}."
@@ -176,11 +205,13 @@ class ProvidedBatch:
             self._plan.stage = _stage(self._states.values())
         self._told()
 
-    @staticmethod
-    def _forget(name: str, value: Any) -> None:
+    def _note(self, name: str, value: Any) -> None:
         """
-        Note nothing: there is no journal.
+        Keep a job on disk, or take it back, if there is a journal.
         """
+        if self._records is not None:
+            self._records.note(name, value)
+            self._noted.add(name)
 
 
 @attrs.frozen
@@ -227,6 +258,18 @@ def _stage(running: Iterable[JobStatus]) -> str:
     if totals and len(totals) == len(found):
         return f"{words}, {sum(ended):,} of {sum(totals):,}"
     return words
+
+
+def _warn_of_others(names: Iterable[str]) -> None:
+    """
+    Warn when a batch passes over work under way that a journal notes under *names*: it is elsewhere.
+    """
+    if found := [name.removeprefix(NOTE) for name in names if name.startswith(NOTE)]:
+        _LOGGER.warning(
+            "The journal tells of work under way at another provider or base URL (%s), where a batch takes"
+            " it up; this one asks, and pays, anew.",
+            ", ".join(found[:5]),
+        )
 
 
 def warn_of_jobs(notes: Mapping[str, Any]) -> None:
