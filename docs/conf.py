@@ -155,7 +155,8 @@ def _import_for_types():
     for package in (ai_lib, ai_lib_async):
         for name in package.__all__:
             getattr(package, name)  # loaded when it is first asked for
-    modules = [sys.modules[name] for name in sys.modules if name.startswith("ai_lib")]
+    inner = ("ai_lib.", "ai_lib_async.")
+    modules = [sys.modules[name] for name in sys.modules if name.startswith(inner)]
     aliases = {}
     for module in modules:
         for node in ast.parse(inspect.getsource(module)).body:

@@ -136,9 +136,9 @@ _OF_THE_HOST = (
 
 def face(
     package: str, own: Mapping[str, tuple[str, ...]]
-) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
     """
-    Make the ``__getattr__`` and the ``__dir__`` of a package.
+    Make the ``__all__``, the ``__getattr__`` and the ``__dir__`` of a package.
 
     Args:
         package: Its name.
@@ -146,7 +146,8 @@ def face(
         own: The public names of its own modules.
 
     Returns:
-        What finds a public name and keeps it as the package's own, so that it is asked once; what lists them all.
+        The public names; what finds one and keeps it as the package's own, so that it is asked once; what lists
+        everything.
     """
     places = {name: f"{package}.{module}" for module in own for name in own[module]}
     for module, names in NAMES.items():
@@ -163,4 +164,4 @@ def face(
     def listed() -> list[str]:
         return sorted({*vars(sys.modules[package]), *places})
 
-    return find, listed
+    return sorted(places), find, listed
