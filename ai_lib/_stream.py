@@ -76,15 +76,19 @@ class ChatCompletionStream(StreamState):
         if self._outcome is None:
             self._outcome = "completed"
             source, self._source = self._source, None
-            if source is not None:
-                source.drain(self._call)
-            self._tell_end()
+            try:
+                if source is not None:
+                    source.drain(self._call)
+            finally:
+                self._tell_end()
 
     def _release(self) -> None:
         source, self._source = self._source, None
-        if source is not None:
-            source.close()
-        self._tell_end()
+        try:
+            if source is not None:
+                source.close()
+        finally:
+            self._tell_end()
 
     @property
     def text_stream(self) -> Iterator[str]:

@@ -12,8 +12,8 @@ import ssl
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, suppress
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,8 +139,15 @@ class Pools:
             dead.append(carrier)
         while free and free[0][0] < now - _KEPT:
             dead.append(free.popleft()[1])
-        for one in dead:
-            await self._close(one)
+        await self._close_all(dead)
+
+    async def _close_all(self, carriers: Iterable[Carrier]) -> None:
+        """
+        Close them, each, also if the task is cancelled meanwhile: a scope's shield does not keep ``task.cancel()`` off.
+        """
+        async with AsyncExitStack() as all_of_them:
+            for one in carriers:
+                all_of_them.push_async_callback(self._close, one)
 
     async def _close(self, carrier: Carrier) -> None:
         self._made.discard(carrier)
@@ -158,8 +165,7 @@ class Pools:
             yield
         finally:
             self._closed = True
-            for carrier in list(self._made):
-                await self._close(carrier)
+            await self._close_all(self._made)
 
 
 class Loops:

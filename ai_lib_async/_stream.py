@@ -77,15 +77,19 @@ class ChatCompletionStream(StreamState):
         if self._outcome is None:
             self._outcome = "completed"
             source, self._source = self._source, None
-            if source is not None:
-                await source.drain(self._call)
-            self._tell_end()
+            try:
+                if source is not None:
+                    await source.drain(self._call)
+            finally:
+                self._tell_end()
 
     async def _release(self) -> None:
         source, self._source = self._source, None
-        if source is not None:
-            await source.close()
-        self._tell_end()
+        try:
+            if source is not None:
+                await source.close()
+        finally:
+            self._tell_end()
 
     @staticmethod
     def _aside(function: Callable[[], None]) -> None:

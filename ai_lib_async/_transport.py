@@ -75,8 +75,10 @@ class ByteStream:
         if not self._closed and self._process == os.getpid():
             self._closed = True
             self._wait.close()
-            await self._answer.close()
-            await self._place.leave(whole=self._whole)
+            try:
+                await self._answer.close()
+            finally:
+                await self._place.leave(whole=self._whole)
 
     def abandon(self) -> None:
         """
@@ -195,10 +197,12 @@ class HttpxTransport:
         finally:
             if wait is not None:
                 wait.close()
-            if answer is not None and not whole:
-                await answer.close()
-            if place is not None:
-                await place.leave(whole=whole)
+            try:
+                if answer is not None and not whole:
+                    await answer.close()
+            finally:
+                if place is not None:
+                    await place.leave(whole=whole)
         raise failure
 
 

@@ -12,7 +12,17 @@ import threading
 import anyio
 import httpx
 import pytest
-from faults import completion, event, events
+from faults import (
+    PATIENCE,
+    answer,
+    completion,
+    event,
+    events,
+    raw,
+    reply,
+    stall,
+    stream,
+)
 from twins import KEY, PROMPT, ask
 
 import ai_lib_async
@@ -299,3 +309,126 @@ def test_early_refusal_of_a_large_request_is_heard():
         over.set()
         server.join(10)
     assert 2 == len(heads)
+
+
+# Cancelled by the task
+
+
+def cancel_twice(task):
+    """
+    Cancel a task, and once more while it cleans up.
+    """
+    task.cancel()
+    asyncio.get_running_loop().call_soon(task.cancel)
+
+
+async def cancelled(work, *, when=asyncio.sleep, twice=False):
+    """
+    Run *work* in a task, and cancel it once *when* has come.
+    """
+    task = asyncio.create_task(work)
+    await when(0)
+    (cancel_twice if twice else asyncio.Task.cancel)(task)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def between_chunks(opened):
+    """
+    Cancel a read twice.
+    """
+    await anext(opened)
+    await cancelled(anext(opened), twice=True)
+
+
+async def while_it_closes(opened):
+    """
+    Cancel the closing.
+    """
+    await anext(opened)
+    await cancelled(opened.close())
+
+
+async def behind_its_end(opened):
+    """
+    Cancel the reading of what stands behind the end mark.
+    """
+
+    async def ended(_):
+        while opened.outcome != "completed":  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0)
+
+    await cancelled(opened.until_done(), when=ended)
+
+
+@pytest.mark.parametrize(
+    ("use", "pieces"),
+    [
+        (between_chunks, [event("a")]),
+        (while_it_closes, [event("a")]),
+        (behind_its_end, events("a")),
+    ],
+)
+def test_cancelled_stream_gives_its_slot_back(server, use, pieces):
+    """
+    Wherever a task is cancelled, and however often, what its stream held is free for the next call.
+    """
+    server.script(stream(*pieces, stall), answer("next"))
+
+    async def main():
+        settings = {"max_concurrency": 1, "timeout": Timeout(total=5)}
+        async with AiClient(
+            "openai", api_key=KEY, base_url=server.url, max_retries=0, **settings
+        ) as client:
+            await use(await client.chat_completion_stream(ask()))
+            return (await client.chat_completion(ask())).text
+
+    assert "next" == asyncio.run(main(), debug=True)
+    server.until_left()
+
+
+async def with_idle_connections(client, server, count):
+    """
+    Have *client* keep *count* connections.
+    """
+    together = threading.Barrier(count)
+    meet = [lambda exchange: together.wait(PATIENCE), completion()]
+    server.script(reply(*meet, framing="chunked"))
+    await asyncio.gather(*[client.chat_completion(ask()) for _ in range(count)])
+    assert count == server.open
+
+
+def test_cancelled_close_closes_every_connection(server):
+    """
+    A client whose closing is cancelled keeps no connection.
+    """
+
+    async def main():
+        client = AiClient("openai", api_key=KEY, base_url=server.url)
+        await with_idle_connections(client, server, 5)
+        await cancelled(client.close())
+        await asyncio.to_thread(server.until_left)
+
+    asyncio.run(main(), debug=True)
+
+
+def test_call_that_is_cancelled_twice_closes_every_dead_connection(server):
+    """
+    A call that met dead connections closes them all, and its own, although it is cancelled while it does.
+    """
+
+    async def main():
+        async with AiClient("openai", api_key=KEY, base_url=server.url) as client:
+            await with_idle_connections(client, server, 5)
+            for sock in list(server._sockets):
+                sock.sendall(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+            server.script(raw(stall))
+
+            async def asked(_):
+                await asyncio.to_thread(server.until_requests, 6)
+
+            call = client.chat_completion(ask())
+            await cancelled(call, when=asked, twice=True)
+            await asyncio.to_thread(server.until_left)
+
+    asyncio.run(main(), debug=True)

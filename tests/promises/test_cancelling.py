@@ -19,6 +19,7 @@ from ai_lib import (
     ClientClosedError,
     RetryPolicy,
     StreamCancelledError,
+    Timeout,
 )
 
 #: Seconds within which a cancelled reader is free.
@@ -397,6 +398,34 @@ def test_interrupt_passes_through_a_blocking_call(
     pressing.result(PATIENCE)
 
     server.until_left()
+    twin.close()
+
+
+def test_interrupt_behind_the_end_gives_the_slot_back(server, interrupt, in_thread):
+    """
+    Ctrl-C while the rest behind the end mark is read away leaves the stream's slot free.
+    """
+    from twins import BlockingTwin
+
+    server.script(stream(*events("a"), faults.stall), faults.answer("next"))
+    twin = BlockingTwin()
+    client = twin.client(server, max_concurrency=1, timeout=Timeout(total=5))
+    opened = client.chat_completion_stream(ask())
+
+    def press():
+        eventually(lambda: opened.outcome == "completed")
+        interrupt()
+
+    def read():
+        opened.until_done()
+        threading.Event().wait(PATIENCE)  # for one that comes late
+
+    pressing = in_thread(press)
+    with pytest.raises(Interrupt):
+        read()
+    pressing.result(PATIENCE)
+
+    assert "next" == client.chat_completion(ask()).text
     twin.close()
 
 
