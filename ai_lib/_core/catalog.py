@@ -715,12 +715,12 @@ CATALOG: tuple[ProviderSpec, ...] = (
         other_dialects={
             "openai_chat": "https://generativelanguage.googleapis.com/v1beta/openai"
         },
-        # "Batch API", read 2026-11: 20 MB with the job itself, 2 GB in a file.
+        # "Batch API", read 2026-11: 2 GB in a file. Of 20 MB that may go with the job itself the answers come without
+        # names, and not in order: googleapis/python-genai, issues 2008 and 1909.
         batch=BatchTerms(
             api="gemini",
             endpoints={"gemini": ""},
             max_bytes=2_000_000_000,
-            inline_requests=100,
             window="",
         ),
         verified=_RECORDED,

@@ -544,6 +544,19 @@ def test_results_come_from_the_same_host(server):
     assert ("GET", "/anthropic/v1/messages/batches/job-1/results") == server.seen[-1]
 
 
+def test_gemini_names_its_answers(server):
+    """
+    A few requests go to Gemini in a file too: what goes with the job itself may be answered without names.
+    """
+    here = desk(server, "gemini")
+
+    here.submit(asked("one", "two"))
+    here.collect()
+
+    assert {0: "echo one", 1: "echo two"} == texts(here.told)
+    assert "fileName" in server.bodies["job-1"]["inputConfig"]
+
+
 def test_together_uploads_in_its_own_words(server):
     """
     Differences among those who speak OpenAI's API are data.

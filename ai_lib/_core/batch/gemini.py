@@ -1,5 +1,5 @@
 """
-The Gemini API's batches: few requests go with the job, more in a file.
+The Gemini API's batches: requests go in a file, or few with the job, where its record says so.
 
 python-genai ``batches.py`` (paths, ``inputConfig``, ``metadata.state``, ``responsesFile``,
 ``inlinedResponses``), ``_transformers.py`` (states) and ``_extra_utils.py`` (headers of an upload), "Batch API";
