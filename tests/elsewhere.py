@@ -23,6 +23,29 @@ def key_of_a_vault():
     return f"vault-{os.getpid()}-key"
 
 
+class TwoWords(Exception):
+    """
+    An error that cannot be unpickled: it wants more than it keeps.
+    """
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+
+def no_key():
+    """
+    Fail where a key is asked for, with an error that cannot travel.
+    """
+    raise TwoWords("no", "vault")
+
+
+def leave():
+    """
+    Fail as a process does that is told to end.
+    """
+    raise SystemExit(3)
+
+
 def die(*_):
     """
     End this process as a kill does.

@@ -502,7 +502,7 @@ CATALOG: tuple[ProviderSpec, ...] = (
         default_model="openai/gpt-oss-20b",
         capabilities=(*_OPEN_MODELS, "logprobs"),
         other_base_urls={"classic": "https://api.together.xyz/v1"},
-        # "Batch inference" and the reference of POST /batches, read 2026-11; the path of uploads was not.
+        # "Batch inference", and the reference of POST /batches and POST /files/upload, read 2026-11.
         batch=BatchTerms(
             api="openai",
             max_bytes=100_000_000,

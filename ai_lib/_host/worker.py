@@ -134,9 +134,28 @@ def answer(
         found: ChatCompletionResponse = client._answer(  # noqa: SLF001  # made for this
             _unpacked(request), leaves_refusals=leaves_refusals
         )
+    except (KeyboardInterrupt, SystemExit) as error:  # ends this process, no other
+        return NetworkError(
+            "The executor has lost this request, answered or not: its process was told to end"
+            f" ({type(error).__name__})."
+        )
     except Exception as error:  # noqa: BLE001  # raised where the batch runs
-        return error.with_traceback(None)
+        return _sendable(error.with_traceback(None))
     return found
+
+
+def _sendable(error: Exception) -> Exception:
+    """
+    Give an error, or one that stands for it: what cannot be unpickled breaks the executor that carries it.
+    """
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # made here
+    except Exception:  # noqa: BLE001  # pickle passes on what objects raise
+        return ConfigurationError(
+            "A process of the executor failed with an error that cannot be sent back."
+            f" {type(error).__name__}: {redact(str(error))}"
+        )
+    return error
 
 
 def _unpacked(packed: Packed) -> Any:

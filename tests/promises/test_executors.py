@@ -275,6 +275,35 @@ def test_request_that_is_lost_touches_no_other(server, pair):
     assert "a machine is gone" in str(items[1].error)
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (elsewhere.no_key, (ConfigurationError, "TwoWords: no vault")),
+        (elsewhere.leave, (NetworkError, "SystemExit")),
+    ],
+    ids=["cannot-travel", "told-to-end"],
+)
+def test_error_that_is_no_answer_breaks_no_executor(
+    server, pair, executor, key, expected
+):
+    """
+    What cannot be unpickled, or would end this process too, ends its item; the executor stays whole.
+    """
+    kind, words = expected
+    server.script(echo)
+
+    items = pair.client(server, api_key=key).chat_completion_batch(
+        [ask("one"), ask("two")], executor=executor
+    )
+    others = pair.client(server).chat_completion_batch(
+        [ask("one")], executor=executor, send_keys=True
+    )
+
+    assert [kind] * 2 == [type(item.error) for item in items]
+    assert all(words in str(item.error) for item in items)
+    assert others[0].ok
+
+
 def test_client_that_cannot_travel_is_refused(server, pair, pool):
     """
     What cannot be pickled is named before anything is sent.
