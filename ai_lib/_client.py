@@ -41,12 +41,12 @@ from ai_lib._core.messages import Message
 from ai_lib._core.providers import ModelInfo, ProviderSpec
 from ai_lib._core.racing import Hedge, Race
 from ai_lib._core.rate_limit import RateLimit
-from ai_lib._core.registry import Target
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.routing import Routing
 from ai_lib._core.secrets import Secret, as_key
 from ai_lib._core.settings import Settings
 from ai_lib._core.state import StateStore
+from ai_lib._core.targets import Target
 from ai_lib._core.timeouts import Timeout
 from ai_lib._host import open_journal, open_progress, serve, sign
 from ai_lib._stream import ChatCompletionStream

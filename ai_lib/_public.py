@@ -114,11 +114,7 @@ from ai_lib._core.racing import (
 from ai_lib._core.rate_limit import (
     RateLimit,
 )
-from ai_lib._core.registry import (
-    Target,
-    register_dialect,
-    register_provider,
-)
+from ai_lib._core.registry import register_dialect, register_provider
 from ai_lib._core.retry import (
     RetryPolicy,
 )
@@ -130,6 +126,7 @@ from ai_lib._core.state import (
     LocalState,
     StateStore,
 )
+from ai_lib._core.targets import Target
 from ai_lib._core.timeouts import (
     Timeout,
 )

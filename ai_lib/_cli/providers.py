@@ -112,7 +112,7 @@ def _described(spec: ProviderSpec) -> dict[str, Any]:
 
 def _default_model(spec: ProviderSpec) -> str | None:
     from ai_lib._core.errors import ConfigurationError
-    from ai_lib._core.registry import resolve_model
+    from ai_lib._core.targets import resolve_model
 
     try:
         return resolve_model(spec, None)

@@ -108,8 +108,9 @@ def choose(
     Raises:
         ConfigurationError: No such provider, no key, no such model.
     """
-    from ai_lib._core.registry import first_configured, split_model_string
+    from ai_lib._core.registry import split_model_string
     from ai_lib._core.routes import embedded_names
+    from ai_lib._core.targets import first_configured
 
     who = None
     named = split_model_string(model) if model and not provider else None

@@ -43,12 +43,12 @@ from ai_lib._core.network import (
 from ai_lib._core.providers import Origin
 from ai_lib._core.racing import Hedge
 from ai_lib._core.record import changed
-from ai_lib._core.registry import KeySource
 from ai_lib._core.retry import RetryPolicy, Spending
 from ai_lib._core.routes import Route, redirected, route_of
 from ai_lib._core.routing import Router
 from ai_lib._core.secrets import Secret
 from ai_lib._core.settings import Settings
+from ai_lib._core.targets import KeySource
 from ai_lib._core.timeouts import Timeout
 from ai_lib._core.version import __version__
 

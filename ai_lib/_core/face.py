@@ -103,7 +103,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "racing": ("Hedge",),
     "rate_limit": ("RateLimit",),
     "registry": (
-        "Target",
         "register_dialect",
         "register_provider",
     ),
@@ -116,6 +115,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "LocalState",
         "StateStore",
     ),
+    "targets": ("Target",),
     "timeouts": ("Timeout",),
     "tools": (
         "Tool",

@@ -13,7 +13,7 @@ from ai_lib._core.call import Call
 from ai_lib._core.errors import AiLibError
 from ai_lib._core.flow import Flow
 from ai_lib._core.record import Record
-from ai_lib._core.registry import Target
+from ai_lib._core.targets import Target
 
 T = TypeVar("T")
 

@@ -18,13 +18,8 @@ from ai_lib._core.families import dialect_for
 from ai_lib._core.http import HttpRequest, HttpResponse
 from ai_lib._core.providers import Origin, ResolvedTarget
 from ai_lib._core.record import Record
-from ai_lib._core.registry import (
-    KeySource,
-    Target,
-    loader_of,
-    resolve,
-    resolve_model,
-)
+from ai_lib._core.registry import loader_of
+from ai_lib._core.targets import KeySource, Target, resolve, resolve_model
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -14,7 +14,7 @@ import attrs
 from ai_lib._core.chat import ChatCompletionRequest
 from ai_lib._core.errors import AiLibError, ConfigurationError
 from ai_lib._core.rate_limit import tokens_of
-from ai_lib._core.registry import Target
+from ai_lib._core.targets import Target
 
 Named = Literal["failover", "round_robin", "weighted", "lowest_latency", "cheapest"]
 #: A name, or a function that is given the targets and gives them, or some, in the order to try.

@@ -19,11 +19,11 @@ from ai_lib._core.providers import ProviderSpec
 from ai_lib._core.racing import Hedge
 from ai_lib._core.rate_limit import RateLimit
 from ai_lib._core.record import Record
-from ai_lib._core.registry import Target
 from ai_lib._core.retry import RetryPolicy
 from ai_lib._core.routing import Routing, check_routing
 from ai_lib._core.secrets import Secret, check_header
 from ai_lib._core.state import PROCESS_STATE, StateStore
+from ai_lib._core.targets import Target
 from ai_lib._core.timeouts import Timeout
 
 #: What belongs to one provider, and does not go along to another: its key before all.

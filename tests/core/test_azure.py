@@ -25,8 +25,8 @@ from ai_lib._core.errors import (
 )
 from ai_lib._core.http import HttpResponse
 from ai_lib._core.providers import ResolvedTarget
-from ai_lib._core.registry import Target, resolve
 from ai_lib._core.stream import ChunkDecoder
+from ai_lib._core.targets import Target, resolve
 from ai_lib._core.tools import Tool
 
 SPEC = next(spec for spec in CATALOG if spec.id == "azure_openai")

@@ -34,7 +34,7 @@ from ai_lib._core.errors import (
     UnsupportedFeatureError,
 )
 from ai_lib._core.messages import AudioPart, FilePart, ImagePart, Message, TextPart
-from ai_lib._core.registry import Target, resolve
+from ai_lib._core.targets import Target, resolve
 from ai_lib._core.tools import Tool, ToolCall
 
 REQUEST = ChatCompletionRequest(

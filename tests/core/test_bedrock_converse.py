@@ -44,10 +44,10 @@ from ai_lib._core.flow import Close, Run, Send
 from ai_lib._core.http import HttpRequest, HttpResponse, Signature
 from ai_lib._core.messages import AudioPart, FilePart, ImagePart, Message, TextPart
 from ai_lib._core.providers import ResolvedTarget
-from ai_lib._core.registry import Target, resolve
 from ai_lib._core.secrets import Secret
 from ai_lib._core.settings import Settings
 from ai_lib._core.stream import ChunkDecoder
+from ai_lib._core.targets import Target, resolve
 from ai_lib._core.timeouts import Timeout
 from ai_lib._core.tools import Tool, ToolCall
 from ai_lib._host import aws, sign

@@ -30,8 +30,8 @@ from ai_lib._core.errors import (
 from ai_lib._core.http import HttpResponse
 from ai_lib._core.messages import AudioPart, FilePart, ImagePart, Message
 from ai_lib._core.providers import Quirks, ResolvedTarget
-from ai_lib._core.registry import Target, resolve, resolve_model
 from ai_lib._core.stream import ChunkDecoder
+from ai_lib._core.targets import Target, resolve, resolve_model
 from ai_lib._core.tools import Tool, ToolCall
 
 SPEC = next(spec for spec in CATALOG if spec.id == "ollama")

@@ -15,20 +15,22 @@ from ai_lib._core.dialects import DIALECTS, Dialect
 from ai_lib._core.errors import ConfigurationError, MissingApiKeyError
 from ai_lib._core.providers import ProviderSpec
 from ai_lib._core.registry import (
-    KeySource,
-    Target,
     dialect_named,
     find_provider,
-    first_configured,
     load_installed,
     providers,
     register_dialect,
     register_provider,
-    resolve,
-    resolve_model,
     split_model_string,
 )
 from ai_lib._core.secrets import Secret
+from ai_lib._core.targets import (
+    KeySource,
+    Target,
+    first_configured,
+    resolve,
+    resolve_model,
+)
 
 KEY = "LEAK-key-0123456789"
 

@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 
 from ai_lib._core.errors import ConfigurationError
-from ai_lib._core.registry import Target
 from ai_lib._core.secrets import Secret
 from ai_lib._core.settings import Settings
+from ai_lib._core.targets import Target
 
 Key = str | Callable[[], str] | None
 
