@@ -125,9 +125,10 @@ class Socket(asyncio.Protocol):
             return False
         if transport.get_write_buffer_size():
             return False
-        # While a program computes, nobody tells of what has come: a 408 to an idle connection, say.
+        # While a program computes, nobody tells of what has come: a 408 to an idle connection, say. And over TLS a
+        # transport does not count what is encrypted and waits for the system to take it.
         sock = transport.get_extra_info("socket")
-        return sock is None or not _readable(sock.fileno())
+        return sock is None or _at_rest(sock.fileno())
 
     async def close(self) -> None:
         """
@@ -137,12 +138,16 @@ class Socket(asyncio.Protocol):
         await asyncio.sleep(0)  # the loop closes it in its next round
 
 
-def _readable(number: int) -> bool:
+def _at_rest(number: int) -> bool:
+    """
+    Whether nothing can be read from a socket, and something could be written.
+    """
     if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([number], [], [], 0)[0])
+        readable, writable, _ = select.select([number], [number], [], 0)
+        return bool(writable and not readable)
     poll = select.poll()
-    poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))
+    poll.register(number, select.POLLIN | select.POLLOUT)
+    return poll.poll(0) == [(number, select.POLLOUT)]
 
 
 async def connect(host: str, port: int, tls: ssl.SSLContext | None) -> Socket:

@@ -7,7 +7,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
+from contextlib import suppress
 
 import anyio
 import httpx
@@ -261,18 +263,25 @@ def test_redirects_and_authentication_of_the_client_are_not_used():
     assert [f"Bearer {KEY}"] == [one.headers["authorization"] for one in requests]
 
 
-def test_early_refusal_of_a_large_request_is_heard():
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_early_refusal_of_a_large_request_is_heard(scheme, certificates):
     """
     A server that answers before it has read the request, and reads no more of it, is heard at once; its
     connection is not used again.
     """
+    ca, leaf, key = certificates
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(leaf, key)
     over = threading.Event()
     heads = []
 
     def serve(listening):
-        with listening:
+        listening.settimeout(PATIENCE)
+        with listening, suppress(TimeoutError):
             for _ in range(2):
                 peer, _ = listening.accept()
+                if scheme == "https":
+                    peer = tls.wrap_socket(peer, server_side=True)
                 heads.append(peer.recv(1000))
                 body = b'{"error":{"message":"too large"}}'
                 peer.sendall(
@@ -286,7 +295,7 @@ def test_early_refusal_of_a_large_request_is_heard():
     listening = socket.create_server(("127.0.0.1", 0))
     server = threading.Thread(target=serve, args=(listening,))
     server.start()
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    url = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/v1"
 
     async def main():
         found = []
@@ -294,6 +303,7 @@ def test_early_refusal_of_a_large_request_is_heard():
             "openai",
             api_key=KEY,
             base_url=url,
+            ca_bundle=str(ca),
             max_retries=0,
             timeout=Timeout(attempt=8),
         ) as client:
