@@ -42,6 +42,8 @@ class ChatCompletionStream(StreamState):
         return self
 
     async def __anext__(self) -> ChatCompletionChunk:
+        if self._busy:  # and would wait for ever: what comes wakes one
+            raise RuntimeError("Another task waits for this stream's next chunk.")
         try:
             while (chunk := self._ready()) is None and not self._over():
                 await self._more()

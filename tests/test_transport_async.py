@@ -24,6 +24,7 @@ from faults import (
     reply,
     stall,
     stream,
+    wait_for,
 )
 from twins import KEY, PROMPT, ask
 
@@ -442,3 +443,25 @@ def test_call_that_is_cancelled_twice_closes_every_dead_connection(server):
             await asyncio.to_thread(server.until_left)
 
     asyncio.run(main(), debug=True)
+
+
+def test_second_task_is_refused_and_harms_no_stream(server):
+    """
+    A task that reads a stream for which another one waits is told, and the other gets all that comes.
+    """
+    go_on = threading.Event()
+    server.script(stream(event("a"), wait_for(go_on), *events("b", "c")))
+
+    async def main():
+        async with AiClient("openai", api_key=KEY, base_url=server.url) as client:
+            opened = await client.chat_completion_stream(ask())
+            await anext(opened)
+            first = asyncio.create_task(opened.until_done())
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="Another task"):
+                await asyncio.wait_for(anext(opened), PATIENCE)
+            go_on.set()
+            return (await asyncio.wait_for(first, PATIENCE)).text
+
+    assert "abc" == asyncio.run(main())
+    server.until_left()
