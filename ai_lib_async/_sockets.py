@@ -134,8 +134,15 @@ class Socket(asyncio.Protocol):
         """
         Close it at once. Allowed twice.
         """
-        self._transport.abort()
+        self.abort()
         await asyncio.sleep(0)  # the loop closes it in its next round
+
+    def abort(self) -> None:
+        """
+        Have the loop close it, if it came about.
+        """
+        if self._transport is not None:
+            self._transport.abort()
 
 
 def _at_rest(number: int) -> bool:
@@ -167,7 +174,12 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None) -> Socket:
     if tls is not None:
         # The call's own deadline comes before that of the handshake.
         secure = {"ssl": tls, "server_hostname": host, "ssl_handshake_timeout": 3600}
-    _, made = await loop.create_connection(lambda: Socket(loop), sock=sock, **secure)
+    made = Socket(loop)
+    try:
+        await loop.create_connection(lambda: made, sock=sock, **secure)
+    except BaseException:
+        made.abort()  # as it has shaken hands, it would wait for the other side's end
+        raise
     return made
 
 

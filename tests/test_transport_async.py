@@ -16,6 +16,7 @@ import httpx
 import pytest
 from faults import (
     PATIENCE,
+    FaultServer,
     answer,
     completion,
     event,
@@ -37,6 +38,7 @@ from ai_lib_async import (
     RequestTimeoutError,
     Timeout,
 )
+from ai_lib_async._sockets import connect
 
 URL = "https://api.example.com/v1"
 
@@ -465,3 +467,36 @@ def test_second_task_is_refused_and_harms_no_stream(server):
 
     assert "abc" == asyncio.run(main())
     server.until_left()
+
+
+def test_cancelled_as_it_has_shaken_hands(certificates):
+    """
+    A connection whose call is cancelled in the moment that its handshake ends is closed at once, although the other
+    side says nothing.
+    """
+    ca, leaf, key = certificates
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(leaf, key)
+
+    def fall_silent(exchange):
+        exchange.begin_tls(theirs)
+        exchange.sock = socket.socket(fileno=exchange.sock.detach())
+        exchange.wait_for_peer()
+
+    async def main(port):
+        class Cancelling(ssl.SSLObject):
+            def cipher(self):  # asked for as the handshake ends
+                task.cancel()
+                return super().cipher()
+
+        ours = ssl.create_default_context(cafile=ca)
+        ours.sslobject_class = Cancelling
+        task = asyncio.create_task(connect("127.0.0.1", port, ours))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(silent.until_left)
+
+    with FaultServer(greet=fall_silent) as silent:
+        asyncio.run(main(silent.port))
+
+        assert 1 == silent.accepted
