@@ -390,12 +390,34 @@ def test_forgotten_job_ends_its_items(server, api):
     """
     here = desk(server, api, max_requests=1)
     here.submit(asked("one", "two"))
-    server.faults.append((r"GET ", 404, {}))
+    server.faults += [(r"GET .*/job-1$", 404, {})] * 7
+    naps = []
 
-    here.collect()
+    here.collect(naps=naps)
 
     assert isinstance(here.told[0], NotFoundError)
     assert here.told[1].text == "echo two"
+    assert 60 < sum(naps) < 90
+
+
+@every_api
+def test_job_that_is_not_found_for_a_moment_is_not_lost(server, api):
+    """
+    What is there may be answered with 404 shortly after it was made: jobs, results and who cancels ask again.
+    """
+    here = desk(server, api, inline_requests=0)
+    server.polls = 2
+    server.faults += [(r"GET .*/job-1$", 404, {})] * 2
+    server.faults += [(r"GET .*(content|results|download)$", 404, {})] * 2
+    server.faults += [(r"POST .*cancel$", 404, {})]
+    here.submit(asked("one", "two"))
+
+    drive(here.run.cancel())
+    here.collect()
+
+    assert server.jobs["job-1"]["cancelled"]
+    assert {0: "echo one", 1: "echo two"} == texts(here.told)
+    assert not server.faults
 
 
 @every_api

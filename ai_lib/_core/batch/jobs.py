@@ -389,13 +389,17 @@ class ProviderRun:
         """
         waits = self.polling.waits()
         unreadable = 0
+        missed: dict[str, int] = {}
         while self.jobs:
             asked_to_wait = 0.0
             for job in tuple(self.jobs):
                 try:
                     status = yield from self._ask(job)
                 except NotFoundError as error:
-                    yield from self._close(job, bare(error))
+                    times = missed[job.id] = missed.get(job.id, 0) + 1
+                    if times > self.polling.attempts:
+                        yield from self._close(job, bare(error))
+                    asked_to_wait = max(asked_to_wait, self._until_found(times))
                     continue
                 except InvalidResponseError:
                     unreadable += 1
@@ -408,6 +412,7 @@ class ProviderRun:
                     asked_to_wait = max(asked_to_wait, error.retry_after or 0.0)
                     continue
                 unreadable = 0
+                missed.pop(job.id, None)
                 self.watch(job, status)
                 if status.state != "running":
                     yield from self._deliver(job, status)
@@ -425,7 +430,7 @@ class ProviderRun:
         for job in self.jobs if jobs is None else jobs:
             try:
                 request = cancel_request(self._api, self.target, job)
-                yield from self._again(request, False)
+                yield from self._tries(self._plainly, request, False, _may_be_there)
             except (InvalidRequestError, NotFoundError):
                 pass  # it is over already
             except _TOLD as error:
@@ -441,6 +446,16 @@ class ProviderRun:
         for custom_id in tuple(self._entries):
             self._end(custom_id, _unanswered(self.target, "cancelled"))
         yield from self._flush()
+
+    def _until_found(self, times: int) -> float:
+        """
+        Seconds to wait for what was not found so often: a minute in all, then it is gone.
+        """
+        # Anthropic answers 404 for jobs and results that are there, for less than a minute:
+        # anthropics/anthropic-sdk-python, issue 1432, read 2026-11.
+        return min(
+            self.polling.after_failure * 2.0 ** (times - 1), self.polling.longest
+        )
 
     def _ask(self, job: ProviderJob) -> Flow[JobStatus]:
         request = status_request(self._api, self.target, job)
@@ -487,9 +502,14 @@ class ProviderRun:
                 return (yield from self._read_lines(request))
             except AiLibError as error:
                 failures = 1 if len(self._entries) < left else failures + 1
-                if not error.is_retryable or failures >= self.polling.attempts:
+                most, wait = self.polling.attempts, next(waits)
+                if isinstance(error, NotFoundError):
+                    most, wait = most + 1, self._until_found(failures)
+                elif not error.is_retryable:
                     raise
-                yield Sleep(max(next(waits), error.retry_after or 0.0))
+                if failures >= most:
+                    raise
+                yield Sleep(max(wait, error.retry_after or 0.0))
 
     def _read_lines(self, request: HttpRequest) -> Flow[int]:
         response = yield from self.exchange(self.call, request, True)
@@ -633,7 +653,7 @@ class ProviderRun:
         that it made none.
         """
         try:
-            return (yield from self._tries(self._whole, request, stream, _said_no))
+            return (yield from self._tries(self._whole, request, stream, _said_later))
         except (NetworkError, ServerError) as error:
             if _said_no(error):
                 raise
@@ -675,7 +695,7 @@ class ProviderRun:
             try:
                 return (yield from send(request, stream))
             except (ApiError, NetworkError) as error:
-                if not left or not error.is_retryable or not passing(error):
+                if not left or not passing(error):
                     raise
                 wait = max(next(waits), error.retry_after or 0.0)
                 if self.call.deadlines.bounded(wait) < wait:
@@ -684,11 +704,25 @@ class ProviderRun:
         raise AssertionError  # the last one returns or raises
 
 
-def _may_pass(_: AiLibError) -> bool:
+def _may_pass(error: AiLibError) -> bool:
     """
-    Let anything be tried again.
+    Tell whether the same may work later.
     """
-    return True
+    return error.is_retryable
+
+
+def _may_be_there(error: AiLibError) -> bool:
+    """
+    Likewise, of what is not found yet, too.
+    """
+    return error.is_retryable or isinstance(error, NotFoundError)
+
+
+def _said_later(error: AiLibError) -> bool:
+    """
+    Tell whether a provider has done nothing, and may do it later.
+    """
+    return error.is_retryable and _said_no(error)
 
 
 def _said_no(error: AiLibError) -> bool:
