@@ -170,7 +170,7 @@ class BatchTerms(Record):
 
         window: In what time a job is asked to be done, in the provider's words; empty: it is not asked.
 
-        hours: After how many a job is over, done or expired.
+        hours: After how many a job is over, done or expired; infinity: nobody says.
     """
 
     api: str

@@ -24,6 +24,7 @@ from ai_lib._core.batch.apis import (
     multipart,
 )
 from ai_lib._core.batch.jobs import Polling, ProviderRun, _Lines
+from ai_lib._core.batch.plan import BatchOptions
 from ai_lib._core.call import Call
 from ai_lib._core.catalog import CATALOG
 from ai_lib._core.chat import ChatCompletionRequest
@@ -682,6 +683,25 @@ def test_terms_hold_together(spec):
     assert spec.batch.api in BATCH_APIS
     assert spec.dialect in spec.batch.endpoints
     assert set(spec.batch.endpoints) <= set(DIALECTS)
+
+
+@pytest.mark.parametrize(
+    ("provider", "days", "mode"),
+    [
+        ("openai", 1, "provider"),
+        ("gemini", 1, "live"),
+        ("gemini", 2, "provider"),
+        ("azure_openai", 30, "live"),
+    ],
+)
+def test_deadline_is_kept(provider, days, mode):
+    """
+    A smart batch goes where it is sure to be over in time, not where a day is but the aim.
+    """
+    target = ResolvedTarget(spec=SPECS[provider], base_url="https://x.example/v1")
+    options = BatchOptions(smart=True, deadline=days * 24 * 3600)
+
+    assert mode == options.settled(target, iter(())).mode
 
 
 def test_jobs_are_kept_as_json():
