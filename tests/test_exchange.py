@@ -155,6 +155,7 @@ def test_body_without_a_length_ends_with_the_connection():
         (head("content-length: 0"), True),
         (head(status="204 No Content"), True),
         (head("content-length: 9", status="304 Not Modified"), True),
+        (head("content-length: 0", status="413 Content Too Large"), False),
         (head("content-length: 0", "connection: close"), False),
         (head("content-length: 0", "Connection: Keep-Alive, Close"), False),
         (head("content-length: 0", version="HTTP/1.0"), False),

@@ -18,6 +18,8 @@ TOGETHER = 65536
 #: Bytes of an answer's head, and of what comes before it; and lines of a head.
 _MOST_HEAD = 262144
 _MOST_LINES = 1000
+#: The status of an answer before which a server may have left the request unread: the next one would follow it.
+_TOO_LARGE = 413
 _START = b"HTTP/1."
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 #: The size of a chunk, as the standard writes it.
@@ -215,7 +217,7 @@ class AnswerReader:
         """
         headers = self.headers
         connection = headers.get("connection", "").lower()
-        if "close" in connection:
+        if "close" in connection or self.status == _TOO_LARGE:
             self._keeps = False
         elif "keep-alive" in connection:
             self._keeps = True
