@@ -23,8 +23,10 @@ from ai_lib._core.batch.apis import (
     jobs_in,
     multipart,
 )
-from ai_lib._core.batch.jobs import Polling, ProviderRun, _Lines
+from ai_lib._core.batch.asking import Polling
+from ai_lib._core.batch.jobs import ProviderRun
 from ai_lib._core.batch.plan import BatchOptions
+from ai_lib._core.batch.results import Lines
 from ai_lib._core.call import Call
 from ai_lib._core.catalog import CATALOG
 from ai_lib._core.chat import ChatCompletionRequest
@@ -196,7 +198,7 @@ def desk(server, api, *, provider=None, notes=None, limits=None, **terms):
         limits=limits or SizeLimits(),
         reading=lambda _, stream: read(stream),
     )
-    run.call = Call(Timeout())
+    run.asking.call = Call(Timeout())
     return Desk(run, told, notes, states)
 
 
@@ -736,7 +738,7 @@ def test_lines_at_every_split(size):
     Lines are the same however the bytes are cut; those too long are counted, and the next are read.
     """
     data = b"one\n\n" + b"x" * 50 + b"\ntwo\r\nthree"
-    lines, found = _Lines(20), []
+    lines, found = Lines(20), []
     for at in range(0, len(data), size):
         found += lines.feed(data[at : at + size])
 

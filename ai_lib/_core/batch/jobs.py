@@ -4,12 +4,12 @@ Requests through a provider's own batch API: submitted, waited for, fetched, as 
 Used in this order: ``resume`` with what the journal noted of an earlier run, ``add`` for each request, ``submit``, and
 ``collect``, which tells of each item once, in the order in which results come. When that was interrupted, ``cancel`` may
 run, and ``collect`` again, which then brings what was finished; ``drop`` ends what is left. Each flow runs under the
-call that ``call`` is then.
+call that ``asking.call`` is then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -19,10 +19,8 @@ import attrs
 from ai_lib._core.batch.apis import (
     Aimed,
     BatchApi,
-    Exchange,
     JobInput,
     JobStatus,
-    Problem,
     ProviderJob,
     Result,
     batch_api_named,
@@ -32,12 +30,14 @@ from ai_lib._core.batch.apis import (
     mark_of,
     status_request,
 )
-from ai_lib._core.batch.records import content_key
+from ai_lib._core.batch.asking import Asking, Polling
+from ai_lib._core.batch.names import Names
+from ai_lib._core.batch.results import Lines, refused, unanswered
 from ai_lib._core.call import Call
 from ai_lib._core.chat import ChatCompletionRequest, ChatCompletionResponse
 from ai_lib._core.dialects import OnUnsupported
 from ai_lib._core.dialects._hints import request_id_of
-from ai_lib._core.dialects._shared import Adjustments, bounded, decode_json
+from ai_lib._core.dialects._shared import Adjustments, decode_json
 from ai_lib._core.errors import (
     AiLibError,
     ApiError,
@@ -45,15 +45,11 @@ from ai_lib._core.errors import (
     InvalidResponseError,
     NetworkError,
     NotFoundError,
-    OverloadedError,
-    RequestTimeoutError,
     ResponseTooLargeError,
-    ServerError,
-    StreamCancelledError,
     UnsupportedFeatureError,
 )
 from ai_lib._core.failures import bare
-from ai_lib._core.flow import Close, Finish, Flow, Keep, Sleep
+from ai_lib._core.flow import Close, Flow, Keep, Sleep
 from ai_lib._core.http import (
     DEFAULT_LIMITS,
     ByteStream,
@@ -72,43 +68,6 @@ Finished = list[tuple[int, Outcome]]
 _MOST_BYTES = 100_000_000
 #: What can be made of an error of one item or one job; anything else ends the batch.
 _TOLD = (ApiError, NetworkError, InvalidResponseError, UnsupportedFeatureError)
-
-
-@attrs.frozen(kw_only=True)
-class Polling:
-    """
-    How often a provider is asked.
-
-    Attributes:
-        first: Seconds between the first two questions; few, for batches that are refused at once, or tiny.
-
-        after_failure: Seconds before something that failed is tried again for the first time.
-
-        factor: By how much each next wait is longer.
-
-        longest: Seconds; no wait is longer, unless the provider asks for it.
-
-        attempts: How often something is tried that fails and may work later; a question how far a job is
-            is asked without end.
-    """
-
-    first: float = 0.1
-    after_failure: float = 1.0
-    factor: float = 1.5
-    longest: float = 60.0
-    attempts: int = 6
-
-    def waits(self, first: float | None = None) -> Iterator[float]:
-        """
-        Give the waits, one after another.
-
-        Args:
-            first: Another first one.
-        """
-        wait = first or self.first
-        while True:
-            yield wait
-            wait = min(wait * self.factor, self.longest)
 
 
 @attrs.frozen
@@ -133,30 +92,6 @@ class _Open:
     entries: list[bytes] = attrs.field(factory=list)
     ids: list[str] = attrs.field(factory=list)
     size: int = 0
-
-
-@attrs.define
-class _Names:
-    """
-    The numbers of requests of one content.
-
-    Attributes:
-        recalled: How many were answered in an earlier run.
-
-        seen: How many there were, those too.
-
-        old: From where on a number is looked for that a job of an earlier run holds.
-
-        new: Likewise, that none holds.
-
-        spare: How many answers came that nobody asked for.
-    """
-
-    recalled: int = 0
-    seen: int = 0
-    old: int = 0
-    new: int = 0
-    spare: int = 0
 
 
 @attrs.define(kw_only=True, repr=False)
@@ -187,11 +122,11 @@ class ProviderRun:
 
         reading: Reads from an open body.
 
+        asking: By what it is asked; has the call that its flows run under.
+
+        names: What its requests are called.
+
         jobs: Those under way.
-
-        call: What its flows run under.
-
-        making: What a job is being made under, which is not cut short with *call*; ``None``: none is.
     """
 
     target: ResolvedTarget
@@ -204,17 +139,13 @@ class ProviderRun:
     polling: Polling = attrs.field(factory=Polling)
     limits: SizeLimits = DEFAULT_LIMITS
     reading: Callable[[Call, ByteStream], Flow[bytes]]
+    asking: Asking = attrs.field(init=False)
+    names: Names = attrs.field(factory=Names, init=False)
     jobs: list[ProviderJob] = attrs.field(factory=list, init=False)
-    call: Call = attrs.field(init=False)
-    making: Call | None = attrs.field(default=None, init=False)
     _terms: BatchTerms = attrs.field(init=False)
     _api: BatchApi = attrs.field(init=False)
     _entries: dict[str, _Entry] = attrs.field(factory=dict, init=False)
     _finished: Finished = attrs.field(factory=list, init=False)
-    _names: dict[bytes, _Names] = attrs.field(factory=dict, init=False)
-    _known: set[bytes] = attrs.field(factory=set, init=False)
-    _claimed: set[bytes] = attrs.field(factory=set, init=False)
-    _spare: bool = attrs.field(default=False, init=False)
     _filling: dict[tuple[str, ...], _Open] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -226,6 +157,7 @@ class ProviderRun:
                 provider=self.target.provider,
             )
         self._terms, self._api = terms, batch_api_named(terms.api)
+        self.asking = Asking(exchange=self.exchange, polling=self.polling)
 
     # In
 
@@ -234,20 +166,21 @@ class ProviderRun:
         Take up the jobs of an earlier run, of which these *notes* tell by name.
         """
         self.jobs = jobs_in(notes, self.target)
-        self._known = {mark for job in self.jobs for mark in job.marks}
+        for job in self.jobs:
+            self.names.hold(job.marks)
 
     def add(self, index: int, request: ChatCompletionRequest) -> Flow[None]:
         """
         Put a request into a job, if none of an earlier run holds it; one that is full is submitted.
         """
         try:
-            custom_id = self._custom_id(request)
+            custom_id = self.names.name(request)
             aimed, encoded = self._encode(request)
         except AiLibError as error:
             yield from self.tell([(index, bare(error))])
             return
         self._entries[custom_id] = _Entry(index, aimed, encoded.warnings)
-        if mark_of(custom_id) in self._known:
+        if self.names.held(custom_id):
             return
         endpoint = self._terms.endpoints[aimed.target.dialect]
         entry = self._api.encode_entry(custom_id, encoded.body or b"", endpoint)
@@ -259,39 +192,6 @@ class ProviderRun:
         opened.entries.append(entry)
         opened.ids.append(custom_id)
         opened.size += len(entry) + 1
-
-    def recalled(self, request: ChatCompletionRequest) -> None:
-        """
-        Count a request that an earlier run answered, if it may stand in a job of that run.
-        """
-        if self._known:
-            names = self._names.setdefault(content_key(request), _Names())
-            names.recalled += 1
-            names.seen += 1
-
-    def _custom_id(self, request: ChatCompletionRequest) -> str:
-        """
-        Name a request by its content, and a number to tell it from others like it: one that a job of an earlier run
-        holds, while there are such. Letters, digits and a hyphen, below 64: what the strictest takes.
-
-        Of those that such jobs held, what was recalled and what comes before this one are all that need not be held
-        any more: so far it is looked.
-        """
-        key = content_key(request)
-        names = self._names.setdefault(key, _Names())
-        last, names.seen = names.seen, names.seen + 1
-        named = partial("{}-{}".format, key.hex())
-        if self._known:
-            while names.old <= last and mark_of(named(names.old)) not in self._known:
-                names.old += 1
-            if names.old <= last:
-                names.old += 1
-                self._claimed.add(mark_of(named(names.old - 1)))
-                return named(names.old - 1)
-            while mark_of(named(names.new)) in self._known:
-                names.new += 1
-        names.new += 1
-        return named(names.new - 1)
 
     def submit(self) -> Flow[None]:
         """
@@ -360,7 +260,9 @@ class ProviderRun:
             size=opened.size,
         )
         try:
-            job_id = yield from self._api.submit(self._once, self._again, made)
+            job_id = yield from self._api.submit(
+                self.asking.once, self.asking.again, made
+            )
         except _TOLD as error:
             for custom_id in opened.ids:
                 self._end(custom_id, deepcopy(bare(error)))
@@ -399,7 +301,7 @@ class ProviderRun:
                     times = missed[job.id] = missed.get(job.id, 0) + 1
                     if times > self.polling.attempts:
                         yield from self._close(job, bare(error))
-                    asked_to_wait = max(asked_to_wait, self._until_found(times))
+                    asked_to_wait = max(asked_to_wait, self.polling.until_found(times))
                     continue
                 except InvalidResponseError:
                     unreadable += 1
@@ -430,7 +332,7 @@ class ProviderRun:
         for job in self.jobs if jobs is None else jobs:
             try:
                 request = cancel_request(self._api, self.target, job)
-                yield from self._tries(self._plainly, request, False, _may_be_there)
+                yield from self.asking.found(request, False)
             except (InvalidRequestError, NotFoundError):
                 pass  # it is over already
             except _TOLD as error:
@@ -444,29 +346,19 @@ class ProviderRun:
         End what nothing is known of as cancelled; jobs that are under way stay noted.
         """
         for custom_id in tuple(self._entries):
-            self._end(custom_id, _unanswered(self.target, "cancelled"))
+            self._end(custom_id, unanswered(self.target, "cancelled"))
         yield from self._flush()
-
-    def _until_found(self, times: int) -> float:
-        """
-        Seconds to wait for what was not found so often: a minute in all, then it is gone.
-        """
-        # Anthropic answers 404 for jobs and results that are there, for less than a minute:
-        # anthropics/anthropic-sdk-python, issue 1432, read 2026-11.
-        return min(
-            self.polling.after_failure * 2.0 ** (times - 1), self.polling.longest
-        )
 
     def _ask(self, job: ProviderJob) -> Flow[JobStatus]:
         request = status_request(self._api, self.target, job)
-        response = yield from self.exchange(self.call, request, False)
+        response = yield from self.asking.plainly(request, False)
         return decode_status(self._api, self.target, job, response)
 
     def _deliver(self, job: ProviderJob, status: JobStatus) -> Flow[None]:
         """
         Tell of every item of a job that is over.
         """
-        self._spare = False
+        self.names.spare = False
         for entry in status.entries:
             self._take(entry)
         yield from self._flush()
@@ -504,7 +396,7 @@ class ProviderRun:
                 failures = 1 if len(self._entries) < left else failures + 1
                 most, wait = self.polling.attempts, next(waits)
                 if isinstance(error, NotFoundError):
-                    most, wait = most + 1, self._until_found(failures)
+                    most, wait = most + 1, self.polling.until_found(failures)
                 elif not error.is_retryable:
                     raise
                 if failures >= most:
@@ -512,14 +404,16 @@ class ProviderRun:
                 yield Sleep(max(wait, error.retry_after or 0.0))
 
     def _read_lines(self, request: HttpRequest) -> Flow[int]:
-        response = yield from self.exchange(self.call, request, True)
-        lines = _Lines(self.limits.event)
+        response = yield from self.asking.plainly(request, True)
+        lines = Lines(self.limits.event)
         if response.stream is None:
             self._take_lines(lines.feed(response.body))
         else:
             inflater = Inflater(response.headers.get("content-encoding", ""))
             try:
-                while data := (yield from self.reading(self.call, response.stream)):
+                while data := (
+                    yield from self.reading(self.asking.call, response.stream)
+                ):
                     self._take_lines(lines.feed(inflater.feed(data)))
                     while inflater.pending:
                         self._take_lines(lines.feed(inflater.feed(b"")))
@@ -548,24 +442,11 @@ class ProviderRun:
         if result is None:
             return
         if result.custom_id not in self._entries:
-            self._pass_over(result)
+            self.names.pass_over(result)
             return
         self._end(
             result.custom_id, self._outcome(self._entries[result.custom_id], result)
         )
-
-    def _pass_over(self, result: Result) -> None:
-        """
-        Note an answer that no request of this run is there for, and none that was recalled.
-        """
-        mark, answer = mark_of(result.custom_id), result.outcome
-        good = isinstance(answer, HttpResponse) and answer.status < 400
-        if good and mark in self._known and mark not in self._claimed:
-            self._claimed.add(mark)
-            key = bytes.fromhex(result.custom_id.partition("-")[0])
-            names = self._names.setdefault(key, _Names())
-            names.spare += 1
-            self._spare = self._spare or names.spare > names.recalled
 
     def _outcome(self, entry: _Entry, result: Result) -> Outcome:
         """
@@ -574,7 +455,7 @@ class ProviderRun:
         target = entry.aimed.target
         answer = result.outcome
         if not isinstance(answer, HttpResponse):
-            return _unanswered(target, answer)
+            return unanswered(target, answer)
         try:
             if answer.status >= 400:
                 return bare(entry.aimed.dialect.decode_error(target, answer))
@@ -611,7 +492,7 @@ class ProviderRun:
                 self._end(custom_id, outcome or self._silent(job, status, place))
         yield from self._flush()
         self.jobs.remove(job)
-        if status is None or not self._spare:
+        if status is None or not self.names.spare:
             yield Keep(partial(self.note, job.note, None))
 
     def _silent(
@@ -622,9 +503,9 @@ class ProviderRun:
         """
         target = self.target
         if status is not None and status.state == "failed":
-            return _refused(target, job, status.problems, place)
+            return refused(target, job, status.problems, place)
         if status is not None and status.state in ("expired", "cancelled"):
-            return _unanswered(target, status.state)
+            return unanswered(target, status.state)
         return InvalidResponseError(
             f"{target.provider} says nothing of this request in the results of batch"
             f" {job.id}.",
@@ -644,172 +525,3 @@ class ProviderRun:
         if self._finished:
             finished, self._finished = self._finished, []
             yield from self.tell(finished)
-
-    # Exchanges
-
-    def _once(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
-        """
-        Send what makes a job, and hear the answer, whatever is cancelled meanwhile; again only if the provider said
-        that it made none.
-        """
-        try:
-            return (yield from self._tries(self._whole, request, stream, _said_later))
-        except (NetworkError, ServerError) as error:
-            if _said_no(error):
-                raise
-            words = (
-                "whether the batch was made is not known; look before you send it again"
-            )
-            error.args = (f"{error.message.rstrip('.')}: {words}.",)
-            error.retryable = False
-            raise
-
-    def _whole(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
-        self.making = making = Call(self.call.deadlines.timeout)
-        try:
-            answer: HttpResponse = yield Finish(
-                self.exchange(making, request, stream), making
-            )
-            return answer
-        finally:
-            self.making = None
-
-    def _plainly(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
-        return (yield from self.exchange(self.call, request, stream))
-
-    def _again(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
-        """
-        Send what does no harm when it is sent twice.
-        """
-        return (yield from self._tries(self._plainly, request, stream, _may_pass))
-
-    def _tries(
-        self,
-        send: Exchange,
-        request: HttpRequest,
-        stream: bool,
-        passing: Callable[[AiLibError], bool],
-    ) -> Flow[HttpResponse]:
-        waits = self.polling.waits(self.polling.after_failure)
-        for left in range(self.polling.attempts - 1, -1, -1):
-            try:
-                return (yield from send(request, stream))
-            except (ApiError, NetworkError) as error:
-                if not left or not passing(error):
-                    raise
-                wait = max(next(waits), error.retry_after or 0.0)
-                if self.call.deadlines.bounded(wait) < wait:
-                    raise  # it would come too late
-            yield Sleep(wait)
-        raise AssertionError  # the last one returns or raises
-
-
-def _may_pass(error: AiLibError) -> bool:
-    """
-    Tell whether the same may work later.
-    """
-    return error.is_retryable
-
-
-def _may_be_there(error: AiLibError) -> bool:
-    """
-    Likewise, of what is not found yet, too.
-    """
-    return error.is_retryable or isinstance(error, NotFoundError)
-
-
-def _said_later(error: AiLibError) -> bool:
-    """
-    Tell whether a provider has done nothing, and may do it later.
-    """
-    return error.is_retryable and _said_no(error)
-
-
-def _said_no(error: AiLibError) -> bool:
-    """
-    Tell whether a provider has done nothing: of a failure of its own, or its gateway's, that is not known.
-    """
-    failed = isinstance(error, ServerError) and (error.status_code or 500) >= 500
-    unknown = failed and not isinstance(error, OverloadedError)
-    return isinstance(error, ApiError) and not unknown
-
-
-def _unanswered(target: ResolvedTarget, why: str) -> AiLibError:
-    if why == "expired":
-        return RequestTimeoutError(
-            f"{target.provider} let the batch expire before it came to this request.",
-            provider=target.provider,
-            code="batch_expired",
-        )
-    return StreamCancelledError(
-        "The batch was cancelled before its turn came.",
-        provider=target.provider,
-        code="batch_cancelled",
-    )
-
-
-def _refused(
-    target: ResolvedTarget, job: ProviderJob, problems: tuple[Problem, ...], place: int
-) -> AiLibError:
-    """
-    Say why a job was refused, of the item that is at fault what is wrong with it.
-    """
-    own = [one for one in problems if one.line == place]
-    told = own or problems
-    words = " ".join(dict.fromkeys(one.words for one in told if one.words))
-    code = next((one.code for one in told if one.code), None)
-    named = any(one.line is not None for one in problems)
-    whose = " for another of its requests" if named and not own else ""
-    end = f": {bounded(words, 1000)}" if words else "."
-    return InvalidRequestError(
-        f"{target.provider} refused batch {job.id}{whose}{end}",
-        provider=target.provider,
-        code=code,
-    )
-
-
-@attrs.define
-class _Lines:
-    """
-    Cuts bytes into lines, and drops those that are too long.
-
-    Attributes:
-        oversize: How many those were.
-    """
-
-    limit: int
-    oversize: int = 0
-    _rest: bytearray = attrs.field(factory=bytearray)
-    _skipping: bool = False
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """
-        Take the next bytes, give the lines that they complete.
-        """
-        *whole, rest = data.split(b"\n")
-        found = [self._complete(piece) for piece in whole]
-        self._add(rest)
-        return [line for line in found if line]
-
-    def close(self) -> list[bytes]:
-        """
-        Give the last line, if it had no end.
-        """
-        line = self._complete(b"")
-        return [line] if line else []
-
-    def _add(self, piece: bytes) -> None:
-        if self._skipping:
-            return
-        self._rest += piece
-        if len(self._rest) > self.limit:
-            self._rest.clear()
-            self._skipping = True
-            self.oversize += 1
-
-    def _complete(self, piece: bytes) -> bytes:
-        self._add(piece)
-        line = bytes(self._rest)
-        self._rest.clear()
-        self._skipping = False
-        return line.strip()

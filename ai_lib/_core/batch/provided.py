@@ -69,12 +69,12 @@ class ProvidedBatch:
         Raises:
             AiLibError: It cannot go on; what is under way is named in a note of the error.
         """
-        self._run.call = call
+        self._run.asking.call = call
         try:
             while (drawn := self._drawn()) is not None:
                 if isinstance(drawn, Known):
                     if drawn.recalled:
-                        self._run.recalled(drawn.item.request)
+                        self._run.names.recalled(drawn.item.request)
                     yield from self._put([drawn.item], recalled=drawn.recalled)
                 else:
                     self._tasks[drawn.index] = drawn
@@ -93,7 +93,7 @@ class ProvidedBatch:
         """
         Have jobs ended that nobody could find again, after ``work`` was ended by *error*; which is told if they go on.
         """
-        self._run.call = call
+        self._run.asking.call = call
         try:
             yield from self._run.cancel(self._lost())
         except AiLibError as failed:
@@ -103,7 +103,7 @@ class ProvidedBatch:
         """
         Wait no longer for a job that is being made. Thread-safe.
         """
-        making = self._run.making
+        making = self._run.asking.making
         if making is not None:
             making.cancel()
 
@@ -117,7 +117,7 @@ class ProvidedBatch:
             cancelled: Whether the provider's jobs are to end, and what is finished by then is waited for. Else the
                 batch was only left: jobs that a journal finds again go on, others are ended.
         """
-        self._run.call = call
+        self._run.asking.call = call
         try:
             lost = self._lost()
             yield from self._run.cancel(None if cancelled else lost)
