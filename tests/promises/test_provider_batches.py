@@ -367,6 +367,29 @@ def test_answers_that_nobody_asked_for_are_there_next_time(
     assert {} == notes_of(journal)
 
 
+@pytest.mark.parametrize("others", [[], ["two"]], ids=["none", "others"])
+def test_job_that_holds_nothing_of_this_batch_is_not_waited_for(
+    pair, provider, tmp_path, others
+):
+    """
+    Other requests on the journal of a job that runs for hours are done when their own job is; the first stays noted.
+    """
+    journal = tmp_path / "run.jsonl"
+    state = provider.state
+    provider.state = lambda name: "running" if name == "job-1" else state(name)
+    client = client_of(pair, provider)
+    left = Leaving(pair, client, [ask("one")], journal=journal)
+    eventually(lambda: [command for command, _ in provider.seen if command == "GET"])
+    left.leave()
+
+    again = Leaving(pair, client, [ask(one) for one in others], journal=journal)
+    again.join()
+
+    assert [f"echo {one}" for one in others] == [i.response.text for i in again.items]
+    assert ["provider batch job-1"] == list(notes_of(journal))
+    assert not any(job["cancelled"] for job in provider.jobs.values())
+
+
 def test_job_elsewhere_is_told(pair, provider, tmp_path, caplog):
     """
     A journal's jobs at another provider are neither taken up nor forgotten, and the batch says so.

@@ -284,11 +284,14 @@ class ProviderRun:
         """
         Wait until every job is over, and tell of every item.
 
-        A question that fails and may work later is asked again, without end: the job goes on meanwhile.
+        A question that fails and may work later is asked again, without end: the job goes on meanwhile. A job of an
+        earlier run that holds nothing of this one is asked after once, and stays noted if it is not over.
 
         Raises:
             AiLibError: It cannot work; the jobs stay noted.
         """
+        held = {mark_of(custom_id) for custom_id in self._entries}
+        others = [job for job in self.jobs if held.isdisjoint(job.marks)]
         waits = self.polling.waits()
         unreadable = 0
         missed: dict[str, int] = {}
@@ -315,9 +318,11 @@ class ProviderRun:
                     continue
                 unreadable = 0
                 missed.pop(job.id, None)
-                self.watch(job, status)
+                if job not in others:
+                    self.watch(job, status)
                 if status.state != "running":
                     yield from self._deliver(job, status)
+            self.jobs = [j for j in self.jobs if j not in others or j.id in missed]
             if self.jobs:
                 yield Sleep(max(next(waits), asked_to_wait))
 
