@@ -5,6 +5,9 @@ What tests have called in other processes, which can import this.
 from __future__ import annotations
 
 import os
+import threading
+
+from faults import PATIENCE
 
 TOLD = []
 
@@ -58,3 +61,21 @@ def lose():
     Fail as an executor may that is spread over machines.
     """
     raise RuntimeError("a machine is gone")
+
+
+class Slow:
+    """
+    A hook that is being unpickled until it is told to go on.
+    """
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def __call__(self, event):
+        pass
+
+    def __getstate__(self):
+        return "slow"
+
+    def __setstate__(self, state):
+        self.begun.set()
+        self.go_on.wait(PATIENCE)

@@ -4,6 +4,7 @@ Items that are asked in other processes: the recipe of a client and a request in
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from collections import OrderedDict
@@ -35,6 +36,15 @@ _MOST = 8
 
 _clients: OrderedDict[bytes, tuple[Any, bool]] = OrderedDict()
 _lock = threading.Lock()
+
+
+def _renew() -> None:
+    global _lock  # noqa: PLW0603  # the old one may be held, by nobody
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 # Here

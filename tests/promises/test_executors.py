@@ -10,7 +10,7 @@ import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 
 import elsewhere
 import pytest
@@ -18,6 +18,7 @@ from faults import PATIENCE, answer, raw, refusal, stall
 from twins import KEY, ask
 
 from ai_lib import (
+    AiClient,
     ConfigurationError,
     InvalidRequestError,
     MissingApiKeyError,
@@ -242,6 +243,39 @@ def test_broken_pool_ends_the_batch(server, pair, tmp_path):
             )
 
     assert 1 == sum(item.ok for item in read_journal(journal))
+
+
+def ask_by_a_thread(url):
+    with ThreadPoolExecutor(1) as threads, AiClient("openai", base_url=url) as client:
+        items = client.chat_completion_batch(
+            [ask("one")], executor=threads, send_keys=True
+        )
+    assert items[0].ok
+
+
+def test_forked_process_waits_for_nobodys_client(server, monkeypatch):
+    """
+    A process that is forked while a thread makes an executor's client makes its own.
+    """
+    if "fork" not in get_all_start_methods():
+        pytest.skip("no fork here")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    server.script(echo)
+    slow = AiClient("openai", base_url=server.url, hooks=[elsewhere.Slow()])
+    child = get_context("fork").Process(target=ask_by_a_thread, args=(server.url,))
+    with slow, ThreadPoolExecutor(1) as threads, ThreadPoolExecutor(1) as beside:
+        making = beside.submit(
+            slow.chat_completion_batch, [ask("two")], executor=threads
+        )
+        assert elsewhere.Slow.begun.wait(PATIENCE)
+
+        child.start()
+        child.join(PATIENCE)
+        child.kill()
+        elsewhere.Slow.go_on.set()
+
+    assert 0 == child.exitcode
+    assert making.result()[0].ok
 
 
 class Losing:
