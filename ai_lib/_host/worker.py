@@ -91,8 +91,12 @@ def ask_elsewhere(settings: Settings, options: BatchOptions, *, built_in: bool) 
             ) from None
         if isinstance(outcome, BaseException):
             raise outcome
-        response: ChatCompletionResponse = outcome
-        return response
+        if not isinstance(outcome, ChatCompletionResponse):
+            raise NetworkError(
+                "The executor has lost this request, answered or not: in place of an answer it gave"
+                f" {type(outcome).__name__}."
+            )
+        return outcome
 
     return ask
 

@@ -8,7 +8,7 @@ import os
 import pickle
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_all_start_methods, get_context
 
@@ -307,6 +307,39 @@ def test_request_that_is_lost_touches_no_other(server, pair):
     assert [True, False, True] == [item.ok for item in items]
     assert isinstance(items[1].error, NetworkError)
     assert "a machine is gone" in str(items[1].error)
+
+
+class Forgetful:
+    """
+    An executor that gives back something, but not what was returned.
+    """
+
+    def __init__(self, gives):
+        self.gives = gives
+
+    def submit(self, *_):
+        promise = Future()
+        promise.set_result(self.gives)
+        return promise
+
+
+@pytest.mark.parametrize("gives", [None, "an answer"], ids=["nothing", "text"])
+def test_what_is_no_answer_is_an_error(server, pair, tmp_path, gives):
+    """
+    What an executor gives that is no answer ends its item in an error, and the journal stays whole.
+    """
+    server.script(echo)
+    journal = tmp_path / "run.jsonl"
+    client = pair.client(server)
+
+    lost = client.chat_completion_batch(
+        [ask("one")], executor=Forgetful(gives), journal=journal
+    )
+    items = client.chat_completion_batch([ask("one")], journal=journal)
+
+    assert isinstance(lost[0].error, NetworkError)
+    assert type(gives).__name__ in str(lost[0].error)
+    assert "one" == items[0].response.text
 
 
 @pytest.mark.parametrize(
