@@ -4,6 +4,7 @@ Signing of requests with the credentials that botocore finds: variables, files, 
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -15,6 +16,15 @@ from ai_lib._core.secrets import Secret, redact
 
 _lock = threading.Lock()
 _found: list[Any] = []
+
+
+def _renew() -> None:
+    global _lock  # noqa: PLW0603  # the old one may be held, by nobody
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def sign(request: HttpRequest) -> HttpRequest:

@@ -7,13 +7,18 @@ from __future__ import annotations
 import json
 import struct
 import sys
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from types import ModuleType, SimpleNamespace
 
 import attrs
 import pytest
 from driving import drive
+from faults import PATIENCE
+from forks import in_child
 
 from ai_lib._core.call import Call
 from ai_lib._core.catalog import CATALOG
@@ -1440,6 +1445,31 @@ def test_credentials_are_looked_up_once(botocore):
     second = sign(unsigned())
 
     assert first.credential.headers() == second.credential.headers()
+
+
+def test_forked_process_looks_for_its_own(botocore, monkeypatch):
+    """
+    A process that is forked while a thread looks for credentials does not wait for that thread.
+    """
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Session:
+        def get_credentials(self):
+            if threading.current_thread() is not threading.main_thread():
+                begun.set()
+                go_on.wait(PATIENCE)
+            return credentials()
+
+    monkeypatch.setattr(sys.modules["botocore.session"], "Session", Session)
+    with ThreadPoolExecutor(1) as threads:
+        signed = threads.submit(sign, unsigned())
+        assert begun.wait(PATIENCE)
+
+        ended = in_child(partial(sign, unsigned()))()
+        go_on.set()
+
+    assert 0 == ended
+    assert signed.result().credential.headers()
 
 
 def test_every_sending_is_signed_anew(botocore, monkeypatch):

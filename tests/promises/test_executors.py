@@ -10,11 +10,13 @@ import sys
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_all_start_methods, get_context
+from functools import partial
+from multiprocessing import get_context
 
 import elsewhere
 import pytest
 from faults import PATIENCE, answer, raw, refusal, stall
+from forks import in_child
 from twins import KEY, ask
 
 from ai_lib import (
@@ -257,24 +259,19 @@ def test_forked_process_waits_for_nobodys_client(server, monkeypatch):
     """
     A process that is forked while a thread makes an executor's client makes its own.
     """
-    if "fork" not in get_all_start_methods():
-        pytest.skip("no fork here")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server.script(echo)
     slow = AiClient("openai", base_url=server.url, hooks=[elsewhere.Slow()])
-    child = get_context("fork").Process(target=ask_by_a_thread, args=(server.url,))
     with slow, ThreadPoolExecutor(1) as threads, ThreadPoolExecutor(1) as beside:
         making = beside.submit(
             slow.chat_completion_batch, [ask("two")], executor=threads
         )
         assert elsewhere.Slow.begun.wait(PATIENCE)
 
-        child.start()
-        child.join(PATIENCE)
-        child.kill()
+        ended = in_child(partial(ask_by_a_thread, server.url))()
         elsewhere.Slow.go_on.set()
 
-    assert 0 == child.exitcode
+    assert 0 == ended
     assert making.result()[0].ok
 
 

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
-import warnings
 from pathlib import Path
 
 import faults
@@ -16,7 +14,8 @@ import httpx
 import pytest
 import requests
 from faults import PATIENCE, answer, completion, event, events, refusal, reply, stream
-from twins import KEY, AsyncTwin, BlockingTwin, Stopwatch, ask
+from forks import in_child
+from twins import KEY, AsyncTwin, BlockingTwin, ask
 
 import ai_lib
 import ai_lib_async
@@ -714,41 +713,6 @@ def test_event_loops_at_once(server, in_thread):
 
 
 # Forks
-
-
-def in_child(function):
-    """
-    Run a function in a forked process; give what reads its exit code.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # 3.12: of threads and forks
-        child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            function()
-            code = 0
-        except BaseException:  # noqa: BLE001  # nothing of the parent's may run here
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-
-    def wait():
-        watch = Stopwatch()
-        while watch.seconds < PATIENCE:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
-            threading.Event().wait(0.005)
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        return "hung"
-
-    return wait
 
 
 def test_client_serves_parent_and_child(server):
