@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 
-from ai_lib._core.state import renew_after_fork
+from ai_lib._core.forks import renew_after_fork
 
 #: Retries in the reserve when it is full.
 RESERVE = 10

@@ -6,7 +6,6 @@ installed packages bring.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ai_lib._core.catalog import CATALOG
 from ai_lib._core.dialects import DIALECTS
 from ai_lib._core.errors import ConfigurationError
+from ai_lib._core.forks import ProcessLock
 from ai_lib._core.providers import ProviderSpec
 from ai_lib._core.secrets import redact
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ai_lib._core.dialects import Dialect
 
 # Providers by every name, in the spelling that _plain gives; the built-in ones first.
-_lock = threading.Lock()
+_lock = ProcessLock()
 _providers: dict[str, ProviderSpec] = {}
 _dialects: dict[str, Dialect] = {}
 
@@ -50,7 +50,7 @@ def register_provider(spec: ProviderSpec) -> None:
     if not isinstance(spec, ProviderSpec):
         raise TypeError(f"a ProviderSpec is needed, not {type(spec).__name__}")
     names = _names_of(spec)
-    with _lock:
+    with _lock():
         for name in names:
             if name in _providers:
                 raise ValueError(
@@ -64,7 +64,7 @@ def providers() -> tuple[ProviderSpec, ...]:
     """
     List every provider, the built-in ones first, each once.
     """
-    with _lock:
+    with _lock():
         return tuple({spec.id: spec for spec in _providers.values()}.values())
 
 
@@ -139,7 +139,7 @@ def _from_entry_point(name: str) -> ProviderSpec | None:
         raise ConfigurationError(
             f"The entry point {entry.name!r} ({entry.value}) gives no ProviderSpec."
         )
-    with _lock:
+    with _lock():
         if _providers.get(_plain(spec.id), spec) != spec:
             raise ConfigurationError(
                 f"The entry point {entry.name!r} gives a provider of the id {spec.id!r},"
@@ -171,7 +171,7 @@ def register_dialect(name: str, module: Dialect) -> None:
             getattr(module, function, None)
         ):
             raise TypeError(f"the dialect {name!r} has no function {function}")
-    with _lock:
+    with _lock():
         if name in DIALECTS or name in _dialects:
             raise ValueError(f"there is a dialect called {name!r} already")
         _dialects[name] = module

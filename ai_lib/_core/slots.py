@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from ai_lib._core.state import renew_after_fork
+from ai_lib._core.forks import renew_after_fork
 
 Wake = Callable[[], object]
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
+
+from ai_lib._core.forks import renew_after_fork
 
 #: Values that are kept; the ones not used for longest make room.
 _KEPT = 10_000
@@ -69,7 +70,7 @@ class LocalState:
         self._clock = clock
         self._values: dict[str, Any] = {}
         self._lock = threading.Lock()
-        _renewed.add(self)
+        renew_after_fork(self)
 
     def renew(self) -> None:
         """
@@ -95,35 +96,6 @@ class LocalState:
                     del self._values[next(iter(self._values))]
             return result
 
-
-class Renewed(Protocol):
-    """
-    Something with locks, or with counts of what only the parent does.
-    """
-
-    def renew(self) -> None:
-        """
-        Begin anew in a forked child.
-        """
-
-
-_renewed: weakref.WeakSet[Renewed] = weakref.WeakSet()
-
-
-def renew_after_fork(one: Renewed) -> None:
-    """
-    Have ``one.renew()`` called in every forked child, as long as *one* lives.
-    """
-    _renewed.add(one)
-
-
-def _renew_all() -> None:
-    for one in list(_renewed):
-        one.renew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
 
 #: What all clients of the process share unless they are given another store.
 PROCESS_STATE = LocalState()

@@ -4,27 +4,17 @@ Signing of requests with the credentials that botocore finds: variables, files, 
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import Any
 
 import attrs
 
 from ai_lib._core.errors import ConfigurationError
+from ai_lib._core.forks import ProcessLock
 from ai_lib._core.http import HttpRequest, Signature
 from ai_lib._core.secrets import Secret, redact
 
-_lock = threading.Lock()
+_lock = ProcessLock()
 _found: list[Any] = []
-
-
-def _renew() -> None:
-    global _lock  # noqa: PLW0603  # the old one may be held, by nobody
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
 
 
 def sign(request: HttpRequest) -> HttpRequest:
@@ -60,7 +50,7 @@ def _credentials() -> Any:
     """
     Find the credentials, once in a process: they renew themselves.
     """
-    with _lock:
+    with _lock():
         if not _found:
             from botocore.session import Session
 

@@ -12,11 +12,11 @@ import os
 import threading
 from contextlib import suppress
 from typing import IO, Any, Self
-from weakref import WeakSet
 
 import attrs
 
 from ai_lib._core.errors import ConfigurationError
+from ai_lib._core.forks import renew_after_fork
 from ai_lib._core.log import logger
 
 _LOGGER = logger("batch")
@@ -54,7 +54,7 @@ class LineFile:
         self._entries: list[_Entry] = []
         self._changed = threading.Condition()
         self._position = threading.Lock()  # of the file, which is one for all
-        _OPEN.add(self)
+        renew_after_fork(self)
 
     @classmethod
     def open(cls, path: str, *, fsync: bool) -> Self:
@@ -257,23 +257,14 @@ class LineFile:
     def __repr__(self) -> str:
         return f"<LineFile {self.path!r}>"
 
-    def _leave_to_parent(self) -> None:
+    def renew(self) -> None:
+        """
+        Leave it to the parent, in a forked child.
+        """
         # Closing here leaves the parent's lock alone; kept open, a child that lives on would hold it.
         self._forked = True
         self._file.close()
         self._changed = threading.Condition()  # the old one may be held, by nobody
-
-
-_OPEN: WeakSet[LineFile] = WeakSet()
-
-
-def _leave_all() -> None:
-    for file in _OPEN:
-        file._leave_to_parent()  # noqa: SLF001  # of this module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all)
 
 
 # The file

@@ -4,9 +4,7 @@ Items that are asked in other processes: the recipe of a client and a request in
 
 from __future__ import annotations
 
-import os
 import pickle
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError
@@ -26,6 +24,7 @@ from ai_lib._core.errors import (
     NetworkError,
 )
 from ai_lib._core.flow import Flow, Join
+from ai_lib._core.forks import ProcessLock
 from ai_lib._core.secrets import redact
 from ai_lib._core.settings import Settings
 
@@ -35,16 +34,7 @@ Ask = Callable[[ChatCompletionRequest, Call], Flow[ChatCompletionResponse]]
 _MOST = 8
 
 _clients: OrderedDict[bytes, tuple[Any, bool]] = OrderedDict()
-_lock = threading.Lock()
-
-
-def _renew() -> None:
-    global _lock  # noqa: PLW0603  # the old one may be held, by nobody
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+_lock = ProcessLock()
 
 
 # Here
@@ -187,7 +177,7 @@ def _client_of(packed: Packed) -> tuple[Any, bool]:
     Give the client of a recipe, and whether it leaves refusals to who asks.
     """
     key = blake2b(packed, digest_size=16).digest()
-    with _lock:
+    with _lock():
         if key not in _clients:
             recipe: ClientRecipe = _unpacked(packed)
             _clients[key] = _made(recipe), recipe.leaves_refusals
