@@ -303,6 +303,9 @@ class BatchRun:
             outcome = self._drive(self._ask(task.request, call), call)
         except AiLibError as error:
             outcome = error
+        except Exception as error:
+            task.blame(error)
+            raise
         with self._changed:
             self._calls.discard(call)
             return self._plan.judge(task, outcome)

@@ -248,6 +248,9 @@ class BatchRun:
             outcome = await self._drive(self._ask(task.request, call), call)
         except AiLibError as error:
             outcome = error
+        except Exception as error:
+            task.blame(error)
+            raise
         finally:
             self._calls.discard(call)
         return self._plan.judge(task, outcome)

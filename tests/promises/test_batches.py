@@ -171,6 +171,22 @@ def test_error_of_the_iterable_passes_with_what_is_finished(twin, server):
     assert ["a"] == outcomes(caught.value.items)
 
 
+def test_mistake_in_a_request_names_it(twin, server):
+    """
+    A request that cannot be written ends the batch in Python's own error, and its note says which one it was.
+    """
+    server.script(faults.answer())
+    client = twin.client(server)
+    requests = [ask(), ask(), ask(extensions={"x": float("nan")})]
+
+    with pytest.raises(ValueError, match="float values") as caught:
+        client.chat_completion_batch(requests, max_concurrency=1)
+
+    [note] = caught.value.__notes__
+    assert "request 2," in note
+    assert [True, True] == [item.ok for item in caught.value.items]
+
+
 def test_client_closed_in_the_middle_ends_the_batch(twin, server):
     """
     ``close`` in the middle of a batch ends it with ``ClientClosedError`` and what is finished.

@@ -89,6 +89,12 @@ class Task:
     request: ChatCompletionRequest
     began: float
 
+    def blame(self, error: Exception) -> None:
+        """
+        Say on an error that ends the batch which request it came of.
+        """
+        error.add_note(f"It came of the batch's request {self.index}, counted from 0.")
+
 
 @attrs.frozen
 class Known:
