@@ -561,12 +561,9 @@ def test_second_ctrl_c_is_obeyed_whatever_happens(environ, server, tmp_path):
     """
     code = """
 import signal, threading
-from ai_lib._cli.conversation import _stopped_by_key
-class Stuck:
-    def cancel(self):
-        threading.Event().wait()
+from ai_lib._cli.terminal import stopped_by_key
 try:
-    with _stopped_by_key(Stuck()):
+    with stopped_by_key(threading.Event().wait):
         signal.raise_signal(signal.SIGINT)
         print("one")
         signal.raise_signal(signal.SIGINT)

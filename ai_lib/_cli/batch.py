@@ -11,7 +11,7 @@ import sys
 from argparse import ArgumentTypeError, Namespace
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -19,7 +19,7 @@ import attrs
 
 from ai_lib._cli import saved
 from ai_lib._cli.target import add_target_arguments, choose
-from ai_lib._cli.terminal import is_terminal, note
+from ai_lib._cli.terminal import is_terminal, note, stopped_by_key
 
 if TYPE_CHECKING:
     from ai_lib import AiClient, BatchItem, BatchRun, ChatCompletionRequest
@@ -279,6 +279,7 @@ class _Batch:
         self._on_screen = options.output == "-" and is_terminal(sys.stdout)
         self._answered = self._failed = 0
         self._hopeless: Exception | None = None
+        self._interrupted = False
 
     def run(self, client: AiClient) -> int:
         """
@@ -295,34 +296,35 @@ class _Batch:
             progress=is_terminal(sys.stderr) and not self._on_screen,
             mode=options.mode,
         )
-        interrupted = False
         try:
             with run:
-                interrupted = self._follow(run)
+                self._follow(run)
             self._opened()  # also where there was nothing to write
         finally:
             if self._file is not None and self._file is not sys.stdout.buffer:
                 self._file.close()
-        return self._told(interrupted=interrupted)
+        return self._told()
 
-    def _follow(self, run: BatchRun) -> bool:
+    def _follow(self, run: BatchRun) -> None:
         """
-        Write items as they come; tell whether it was interrupted.
+        Write items as they come, until Ctrl-C or a reason to give up.
         """
+
+        def stop() -> None:
+            self._interrupted = True
+            run.cancel()
+
+        # A provider's jobs go on, and the journal finds them again: there Ctrl-C is what it always is.
+        live = self._options.mode == "live"
         try:
-            for item in run:
-                self._write(item)
-                if self._hopeless is not None:
-                    break
-            else:
-                return False
+            with stopped_by_key(stop) if live else nullcontext():
+                for item in run:
+                    self._write(item)
+                    if self._hopeless is not None:
+                        self._stop(run)
+                        break
         except KeyboardInterrupt:
-            if self._options.mode == "provider":
-                return True  # its jobs go on, and the journal finds them again
-            self._stop(run)
-            return True
-        self._stop(run)
-        return False
+            self._interrupted = True
 
     def _stop(self, run: BatchRun) -> None:
         """
@@ -365,7 +367,7 @@ class _Batch:
                 self._file = open(out, "wb")  # noqa: PTH123, SIM115  # closed by ``run``
         return self._file
 
-    def _told(self, *, interrupted: bool) -> int:
+    def _told(self) -> int:
         from ai_lib._cli.advice import for_the_shell
 
         goes_on = "" if self._journal is None else "; the same command goes on"
@@ -373,8 +375,8 @@ class _Batch:
         if self._hopeless is not None:
             note(f"error: {for_the_shell(self._hopeless)}")
             note(f"stopped: {counts}{goes_on}")
-            return 130 if interrupted else 1
-        if interrupted:
+            return 130 if self._interrupted else 1
+        if self._interrupted:
             note(f"interrupted: {counts}{goes_on}")
             return 130
         if self._failed:

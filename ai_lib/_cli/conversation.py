@@ -4,11 +4,10 @@ A conversation: ask, read, ask again.
 
 from __future__ import annotations
 
-import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +16,7 @@ from ai_lib._cli.advice import for_the_shell
 from ai_lib._cli.chat import Talk, question, remarks_on, show_answer
 from ai_lib._cli.prompt import attach, text_of
 from ai_lib._cli.target import Who, title
-from ai_lib._cli.terminal import is_terminal, note
+from ai_lib._cli.terminal import is_terminal, note, stopped_by_key
 
 if TYPE_CHECKING:
     from ai_lib import AiClient, CancelHandle, ChatCompletionResponse, Message
@@ -145,7 +144,7 @@ class Conversation:
 
     def _answer(self, asked: Message) -> ChatCompletionResponse:
         request = self._talk.request(asked)
-        watch = _stopped_by_key if self._typed else None
+        watch = _watched if self._typed else None
         return show_answer(self._client, request, self._options, watch=watch)
 
     def _keep(self, asked: Message, answered: Message) -> None:
@@ -276,27 +275,8 @@ def _count(messages: list[Message]) -> str:
     return "1 message" if len(messages) == 1 else f"{len(messages)} messages"
 
 
-@contextmanager
-def _stopped_by_key(handle: CancelHandle) -> Iterator[None]:
-    """
-    Let Ctrl-C stop the stream of *handle*, and a second one whatever is going on.
-
-    An exception out of nowhere could be swallowed in a finalizer; a cancelled stream ends where it should.
-    """
-    from threading import Thread
-
-    before = signal.getsignal(signal.SIGINT)
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        # In a thread: the main one may hold the very locks that this takes.
-        Thread(target=handle.cancel, daemon=True).start()
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _watched(handle: CancelHandle) -> AbstractContextManager[None]:
+    return stopped_by_key(handle.cancel)
 
 
 class _Lines:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
 import attrs
@@ -31,6 +32,31 @@ def is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
+
+
+@contextmanager
+def stopped_by_key(stop: Callable[[], object]) -> Iterator[None]:
+    """
+    Let Ctrl-C call *stop*, and a second one end whatever is going on.
+
+    An exception out of nowhere could be swallowed in a finalizer, or fall between what is taken and what is written;
+    a stream or batch that is cancelled ends where it should.
+    """
+    import signal
+    from threading import Thread
+
+    before = signal.getsignal(signal.SIGINT)
+
+    def pressed(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # In a thread: the main one may hold the very locks that this takes.
+        Thread(target=stop, daemon=True).start()
+
+    signal.signal(signal.SIGINT, pressed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def clean(text: str) -> str:
