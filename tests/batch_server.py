@@ -386,15 +386,10 @@ def _handler(server):
 
         def gemini_make(self, data, model):
             batch = json.loads(data)["batch"]
-            source = batch["inputConfig"]
-            if "fileName" in source:
-                lines = _lines(server.files[source["fileName"].partition("/")[2]])
-                entries = [(one["key"], one["request"]) for one in lines]
-            else:
-                lines = source["requests"]["requests"]
-                entries = [(one["metadata"]["key"], one["request"]) for one in lines]
+            name = batch["inputConfig"]["fileName"].partition("/")[2]
+            lines = _lines(server.files[name])
+            entries = [(one["key"], one["request"]) for one in lines]
             made = server.make(entries, batch | {"model": model})
-            server.jobs[made]["file"] = "fileName" in source
             state = {"state": "BATCH_STATE_PENDING"}
             self._send({"name": f"batches/{made}", "metadata": state})
 
@@ -414,13 +409,7 @@ def _handler(server):
                 found |= {"done": True, "error": {"message": "This line is no good."}}
             elif state != "running":
                 lines = server.results(id, _gemini_line)
-                if server.jobs[id]["file"]:
-                    output = {"responsesFile": f"files/{server.keep(lines)}"}
-                else:
-                    inlined = [
-                        {"metadata": {"key": one.pop("key")}, **one} for one in lines
-                    ]
-                    output = {"inlinedResponses": {"inlinedResponses": inlined}}
+                output = {"responsesFile": f"files/{server.keep(lines)}"}
                 found |= {"done": True, "response": output}
             self._send(found)
 

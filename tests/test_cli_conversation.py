@@ -144,6 +144,7 @@ def test_options_that_do_not_go_together_are_refused(run):
     """
     assert 2 == run("-i", "--json")[0]
     assert 2 == run("-i", "--dry-run")[0]
+    assert 2 == run("--dry-run", "--save", "talk.json", "Hi")[0]
     assert 2 == run("-i", "-")[0]
 
 

@@ -155,6 +155,7 @@ def model(name):
     return faults.refusal(404, f"no model {name}", code="model_not_found")
 
 
+#: By words that stand in one row alone.
 SITUATIONS = {
     "No API key for groq": made(api_key=None),
     "No provider is called": made("grog"),
@@ -165,15 +166,15 @@ SITUATIONS = {
     "groq answered 404 at": call(faults.reply(b"<html>", status=404, **HTML)),
     "groq answered 404:": call(model("m")),
     "groq answered 400": call(faults.refusal(400)),
-    "groq answered 429": call(faults.refusal(429, headers={"retry-after": "3600"})),
-    "answered 429:": call(
+    "Again in 3600 s.": call(faults.refusal(429, headers={"retry-after": "3600"})),
+    "429: … (3 attempts": call(
         faults.refusal(429, headers={"retry-after-ms": "20"}), retry=THREE
     ),
     "groq answered 503": call(faults.refusal(503), retry=THREE),
     "groq answered 500": call(faults.refusal(500), retry=THREE),
     "no connection: connection refused": nothing_listens,
     "there is no such host name": no_such_host,
-    "no connection through the proxy": no_such_proxy,
+    "the proxy …: connection refused": no_such_proxy,
     "it answered": by_proxy(faults.reply(status=502)),
     "it asks for a user": by_proxy(faults.reply(status=407)),
     "no connection within": nothing_accepts,
@@ -202,16 +203,17 @@ SITUATIONS = {
 ELSEWHERE = ("its certificate is not trusted", "The local model needs")
 
 
-def assert_listed(error):
+def assert_listed(words, error):
     """
-    Assert that the page lists this message once, with its class.
+    Assert that the row with these *words*, and no other, lists this message, with its class.
     """
     listed = [
-        kind
-        for words, kind in ROWS
-        if re.fullmatch(re.escape(words).replace("…", ".+"), str(error))
+        (message, kind)
+        for message, kind in ROWS
+        if re.fullmatch(re.escape(message).replace("…", ".+"), str(error))
     ]
-    assert listed == [type(error).__name__], str(error)
+    [(message, kind)] = listed or [("", str(error))]
+    assert (True, type(error).__name__) == (words in message, kind)
 
 
 @pytest.mark.parametrize("words", SITUATIONS)
@@ -219,10 +221,10 @@ def test_message_is_listed(words, pair, server):
     """
     What goes wrong says what the page of errors lists, in both packages.
     """
-    with pytest.raises(AiLibError, match=re.escape(words)) as caught:
+    with pytest.raises(AiLibError) as caught:
         SITUATIONS[words](pair, server)
 
-    assert_listed(caught.value)
+    assert_listed(words, caught.value)
 
 
 def test_message_of_certificate_is_listed(pair, tls_server):
@@ -231,10 +233,10 @@ def test_message_of_certificate_is_listed(pair, tls_server):
     """
     client = pair.client(tls_server, provider="groq")
 
-    with pytest.raises(AiLibError, match="its certificate is not trusted") as caught:
+    with pytest.raises(AiLibError) as caught:
         client.chat_completion(ask())
 
-    assert_listed(caught.value)
+    assert_listed(ELSEWHERE[0], caught.value)
 
 
 def test_message_of_local_model_is_listed():
@@ -243,15 +245,19 @@ def test_message_of_local_model_is_listed():
     """
     servers = LocalServers(engine="no_such_engine")
 
-    with pytest.raises(AiLibError, match="The local model needs") as caught:
+    with pytest.raises(AiLibError) as caught:
         servers.serve()
 
-    assert_listed(caught.value)
+    assert_listed(ELSEWHERE[1], caught.value)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[words for words, _ in ROWS])
-def test_listed_message_is_met(row):
+def test_every_listed_message_is_met():
     """
-    The page lists no message that no situation here brings.
+    Each row of the page has one situation here, and each situation one row.
     """
-    assert [words for words in (*SITUATIONS, *ELSEWHERE) if words in row[0]]
+    found = {
+        words: [message for message, _ in ROWS if words in message]
+        for words in (*SITUATIONS, *ELSEWHERE)
+    }
+
+    assert sorted([message] for message, _ in ROWS) == sorted(found.values())

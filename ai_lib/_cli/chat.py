@@ -225,6 +225,8 @@ def _check(options: Namespace) -> None:
         options.fail("- and --interactive would both read standard input")
     if options.interactive and options.dry_run:
         options.fail("--dry-run is for one question, not for a conversation")
+    if options.save and options.dry_run:
+        options.fail("--dry-run asks nothing, so there is nothing to --save")
 
 
 def _begun(options: Namespace) -> tuple[Talk, list[Part]]:

@@ -717,14 +717,13 @@ CATALOG: tuple[ProviderSpec, ...] = (
         other_dialects={
             "openai_chat": "https://generativelanguage.googleapis.com/v1beta/openai"
         },
-        # "Batch API", read 2026-11: 2 GB in a file. Of 20 MB that may go with the job itself the answers come without
-        # names, and not in order: googleapis/python-genai, issues 2008 and 1909.
+        # "Batch API", read 2026-11: 2 GB in a file.
         batch=BatchTerms(
             api="gemini",
             endpoints={"gemini": ""},
             max_bytes=2_000_000_000,
             window="",
-            # A day is its aim; jobs were pending for longer: issues 1482 and 2974 there.
+            # A day is its aim; jobs were pending for longer: googleapis/python-genai, issues 1482 and 2974.
             hours=48,
         ),
         verified=_RECORDED,

@@ -104,6 +104,24 @@ class Asking:
             error.retryable = False
             raise
 
+    def plainly(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+        """
+        Send once, whatever comes of it.
+        """
+        return (yield from self.exchange(self.call, request, stream))
+
+    def again(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+        """
+        Send what does no harm when it is sent twice.
+        """
+        return (yield from self._tries(self.plainly, request, stream, _may_pass))
+
+    def found(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
+        """
+        Send what does no harm when it is sent twice, and is there though it may not be found at once.
+        """
+        return (yield from self._tries(self.plainly, request, stream, _may_be_there))
+
     def _whole(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
         self.making = making = Call(self.call.deadlines.timeout)
         try:
@@ -113,15 +131,6 @@ class Asking:
             return answer
         finally:
             self.making = None
-
-    def plainly(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
-        return (yield from self.exchange(self.call, request, stream))
-
-    def again(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
-        """
-        Send what does no harm when it is sent twice.
-        """
-        return (yield from self._tries(self.plainly, request, stream, _may_pass))
 
     def _tries(
         self,
@@ -142,12 +151,6 @@ class Asking:
                     raise  # it would come too late
             yield Sleep(wait)
         raise AssertionError  # the last one returns or raises
-
-    def found(self, request: HttpRequest, stream: bool) -> Flow[HttpResponse]:
-        """
-        Send what does no harm when it is sent twice, and is there though it may not be found at once.
-        """
-        return (yield from self._tries(self.plainly, request, stream, _may_be_there))
 
 
 def _may_pass(error: AiLibError) -> bool:

@@ -1,9 +1,11 @@
 """
-The Gemini API's batches: requests go in a file, or few with the job, where its record says so.
+The Gemini API's batches: requests go in a file.
 
-python-genai ``batches.py`` (paths, ``inputConfig``, ``metadata.state``, ``responsesFile``,
-``inlinedResponses``), ``_transformers.py`` (states) and ``_extra_utils.py`` (headers of an upload), "Batch API";
-all read 2026-11. A file is downloaded by its name, never from a URL that the provider gives; an upload goes
+Few may go with the job itself, but then the answers come without names, and not in order: googleapis/python-genai, issues
+2008 and 1909.
+
+python-genai ``batches.py`` (paths, ``inputConfig``, ``metadata.state``, ``responsesFile``), ``_transformers.py`` (states)
+and ``_extra_utils.py`` (headers of an upload), "Batch API"; all read 2026-11. A file is downloaded by its name, never from a URL that the provider gives; an upload goes
 where the provider says, if that is the same origin.
 """
 
@@ -31,10 +33,8 @@ from ai_lib._core.batch.apis import (
 from ai_lib._core.dialects._shared import (
     as_count,
     as_dict,
-    as_list,
     as_text,
     decode_body,
-    decode_json,
     encode_json,
 )
 from ai_lib._core.errors import InvalidResponseError
@@ -83,14 +83,10 @@ def encode_entry(custom_id: str, body: bytes, endpoint: str) -> bytes:  # noqa: 
 
 def submit(exchange: Exchange, upload: Exchange, job: JobInput) -> Flow[str]:
     """
-    Make a job, its requests with it or in a file.
+    Make a job, its requests in a file.
     """
     target = job.target
-    source: dict[str, Any]
-    if job.inline:
-        source = {"requests": {"requests": [_inlined(one) for one in job.entries]}}
-    else:
-        source = {"fileName": (yield from _uploaded(upload, job))}
+    source = {"fileName": (yield from _uploaded(upload, job))}
     model = path_part(target.model.removeprefix("models/"))
     request = json_post(
         f"{target.base_url}/models/{model}:batchGenerateContent",
@@ -101,11 +97,6 @@ def submit(exchange: Exchange, upload: Exchange, job: JobInput) -> Flow[str]:
     body = as_dict(decode_body(target, response))
     name = job_id_of(target, response, body, "name")
     return _checked(target, name, _BATCH)
-
-
-def _inlined(entry: bytes) -> dict[str, Any]:
-    line = decode_json(entry)
-    return {"request": line["request"], "metadata": {"key": line["key"]}}
 
 
 def _checked(target: ResolvedTarget, name: str, form: re.Pattern[str]) -> str:
@@ -181,7 +172,7 @@ def _same_origin(url: str, other: str) -> bool:
 
 def job_url(target: ResolvedTarget, job: ProviderJob, *, cancel: bool) -> str:
     """
-    Where a job is asked after, or cancelled; one without a file tells the answers too.
+    Where a job is asked after, or cancelled.
     """
     name = _checked(target, job.id, _BATCH)
     return f"{target.base_url}/{name}{':cancel' if cancel else ''}"
@@ -206,7 +197,6 @@ def read_status(
         state = "failed" if error else "completed"
     output = as_dict(facts.get("output")) or as_dict(body.get("response"))
     file = as_text(output.get("responsesFile"))
-    inlined = as_dict(output.get("inlinedResponses")).get("inlinedResponses")
     stats = _whole_numbers(as_dict(facts.get("batchStats")))
     words = as_text(error.get("message"))
     return JobStatus(
@@ -219,7 +209,6 @@ def read_status(
         if words
         else (),
         sources=(_file_request(target, file),) if file else (),
-        entries=tuple(as_list(inlined)),
     )
 
 
@@ -240,10 +229,10 @@ def _file_request(target: ResolvedTarget, file: str) -> HttpRequest:
 
 def decode_result(entry: Any) -> Result | None:
     """
-    Read a line of a file of results, or one that came with the status.
+    Read a line of a file of results.
     """
     entry = as_dict(entry)
-    custom_id = as_text(entry.get("key") or as_dict(entry.get("metadata")).get("key"))
+    custom_id = as_text(entry.get("key"))
     if not custom_id:
         return None
     error = as_dict(entry.get("error")) or as_dict(entry.get("status"))

@@ -304,6 +304,7 @@ class ProviderRun:
                     times = missed[job.id] = missed.get(job.id, 0) + 1
                     if times > self.polling.attempts:
                         yield from self._close(job, bare(error))
+                        continue
                     asked_to_wait = max(asked_to_wait, self.polling.until_found(times))
                     continue
                 except InvalidResponseError:

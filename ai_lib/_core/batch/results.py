@@ -18,6 +18,9 @@ from ai_lib._core.providers import ResolvedTarget
 
 
 def unanswered(target: ResolvedTarget, why: str) -> AiLibError:
+    """
+    Say why a request was not come to: its job has ``"expired"``, or was ended.
+    """
     if why == "expired":
         return RequestTimeoutError(
             f"{target.provider} let the batch expire before it came to this request.",
