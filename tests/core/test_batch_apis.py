@@ -404,6 +404,23 @@ def test_forgotten_job_ends_its_items(server, api):
 
 
 @every_api
+def test_lost_job_holds_up_no_other(server, api):
+    """
+    Once a job is given up, the others are asked after as often as ever.
+    """
+    here = desk(server, api, max_requests=1)
+    here.submit(asked("one", "two"))
+    server.faults += [(r"GET .*/job-1$", 404, {})] * 7
+    server.polls = 7
+    naps = []
+
+    here.collect(naps=naps)
+
+    assert here.told[1].text == "echo two"
+    assert max(naps[:6]) > 30 > naps[6]
+
+
+@every_api
 def test_job_that_is_not_found_for_a_moment_is_not_lost(server, api):
     """
     What is there may be answered with 404 shortly after it was made: jobs, results and who cancels ask again.
